@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/*
+ * Settings files: YAML read by libcyaml with a schema. An unknown or misspelt key, a missing one or
+ * one of the wrong type is an error "FILE:LINE:COLUMN: ..." that names the key. Secrets do not
+ * stand in settings files: a setting names the file that holds one (conf_secret()).
+ */
+
+#include <cyaml/cyaml.h>
+
+#include "base/err.h"
+
+/* Loads `path` (at most 256 KiB) by `schema` into *ret, which the caller frees with conf_free(). */
+int conf_load(const char *path, const cyaml_schema_value_t *schema, void **ret, struct err **err);
+/* The same from memory; `name` stands in errors. */
+int conf_parse(const char *name, const char *text, size_t len, const cyaml_schema_value_t *schema,
+               void **ret, struct err **err);
+void conf_free(const cyaml_schema_value_t *schema, void *data);
+
+/* Reads a secret from `path`: one trailing newline is cut, an empty file is an error, and so is one
+ * that others than its owner and group may read. At most 64 KiB. The caller frees it. */
+int conf_secret(const char *path, char **ret, struct err **err);

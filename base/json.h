@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/* jansson with our habits: caps, duplicate keys refused, errors with a position, owned by scope.
+ * jansson's own json_* functions are used directly for everything else. */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+DEFINE_CLEANUP(json_t *, json_decref)
+#define CLEANUP_JSON CLEANUP(json_decref)
+
+/* Parses `len` bytes, at most `max`. Refuses duplicate members, trailing bytes and embedded NULs. */
+int json_parse(const char *data, size_t len, size_t max, json_t **ret, struct err **err);
+
+/* Compact, member order kept. Never NULL; the caller frees it. */
+char *json_text(const json_t *value);
+/* Compact, members sorted: equal values give equal bytes. */
+char *json_text_sorted(const json_t *value);
+
+/* Walks "a.b.c" through objects; a piece that is a number indexes an array. NULL when absent.
+ * Borrowed. Keys that contain dots cannot be reached so. */
+json_t *json_path(const json_t *value, const char *path);
+/* The string there, or NULL when absent or of another type. Borrowed. */
+const char *json_path_str(const json_t *value, const char *path);
+/* The integer there, or `otherwise`. */
+json_int_t json_path_int(const json_t *value, const char *path, json_int_t otherwise);
+
+/* Members of an object with their type checked. An absent optional member leaves *ret alone. */
+int json_need_str(const json_t *obj, const char *key, const char **ret, struct err **err);
+int json_opt_str(const json_t *obj, const char *key, const char **ret, struct err **err);
+int json_need_obj(const json_t *obj, const char *key, json_t **ret, struct err **err);
+int json_opt_bool(const json_t *obj, const char *key, bool *ret, struct err **err);
+int json_opt_int(const json_t *obj, const char *key, json_int_t *ret, struct err **err);
