@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/*
+ * The embedded control plane: etcd and a Kubernetes API server (the one that KUBEBUILDER_ASSETS or
+ * the settings name, else the CRD API server of images/apiserver.sh) as children of the supervisor,
+ * with a throw-away PKI. Ready when etcd's /health and the API server's /readyz say so.
+ */
+
+#include "rig/lab/supervisor.h"
+
+struct control_plane;
+
+/* `apiserver` is the program, or NULL for KUBEBUILDER_ASSETS/kube-apiserver. Files are made in
+ * `dir`: pki/, kubeconfig (admin; absolute paths inside, works with any kubectl). */
+int control_plane_start(struct supervisor *s, const char *dir, const char *apiserver,
+                        struct control_plane **ret, struct err **err);
+/* The capability. Owned by the control plane. */
+const struct kube_api *control_plane_api(struct control_plane *c);
+/* Path of the admin kubeconfig. Owned. */
+const char *control_plane_kubeconfig(const struct control_plane *c);
+void control_plane_free(struct control_plane *c);
+DEFINE_CLEANUP(struct control_plane *, control_plane_free)

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/*
+ * A lab: what a scenario runs on. lab_up() provisions in parallel what does not depend on each other
+ * (artefacts, control plane, machines), deploys every component through its score, and leaves a
+ * fleet whose smoke tests passed. lab_free() takes everything down, whatever state it is in.
+ *
+ * Calls block, on the thread that made the lab. `stop` in the config is polled by every wait: once
+ * it is set (Ctrl-C, TERM) the calls return -ECANCELED.
+ */
+
+#include <signal.h>
+
+#include "fleet/link/bus.h"
+#include "rig/lab/control.h"
+#include "rig/lab/machines.h"
+#include "rig/lab/supervisor.h"
+
+struct lab_device {
+    const char *name;
+    const char *const *labels; /* "key=value", NULL-terminated */
+    const char *arch;          /* NULL: the run's */
+};
+
+struct lab_config {
+    const char *dir;       /* of this run; made if absent */
+    const char *cache_dir; /* $XDG_CACHE_HOME/fleetrig */
+    const char *root;      /* folder with images/ and bin programs' folder's parent; see rig/cmd */
+    const char *programs;  /* folder of fleet-operator and fleet-agent */
+    const char *arch;      /* "x86_64" */
+    const char *libvirt_uri; /* NULL: choose */
+    const char *apiserver;   /* NULL: KUBEBUILDER_ASSETS, else our own */
+    int cpus, memory_mb, disk_gb; /* of a device */
+    int64_t heartbeat_ms, unreachable_after_ms, tick_ms; /* of the deployed programs */
+    int64_t boot_timeout_ms;
+    const struct lab_device *devices;
+    size_t n_devices;
+    const volatile sig_atomic_t *stop;
+    /* Phases for people: "machine edge-1: waiting for SSH". */
+    void (*progress)(const char *line, void *userdata);
+    void *userdata;
+};
+
+struct lab;
+
+int lab_new(const struct lab_config *config, struct lab **ret, struct err **err);
+int lab_up(struct lab *lab, struct err **err);
+void lab_free(struct lab *lab);
+DEFINE_CLEANUP(struct lab *, lab_free)
+
+/* What verbs need. Borrowed. */
+struct supervisor *lab_supervisor(struct lab *lab);
+struct machines *lab_machines(struct lab *lab);
+struct kube *lab_kube(struct lab *lab);
+struct bus *lab_bus(struct lab *lab);
+const char *lab_kubeconfig(struct lab *lab);
+/* NULL for an unknown device. Reaching it may block until it answers, at most `timeout_ms`. */
+int lab_reach(struct lab *lab, const char *device, int64_t timeout_ms, const struct device_host **ret,
+              struct err **err);
+/* machine-id and SSH host key as first seen: "machine-id ... host key SHA256:...". Owned. */
+const char *lab_identity(struct lab *lab, const char *device);
+/* 0 while everything that should run does; else what died and its last words. */
+int lab_check(struct lab *lab, struct err **err);
+
+/* Where time went, for the report: name and milliseconds of each phase since lab_up() began. */
+struct lab_phase {
+    char name[64];
+    int64_t start_ms, end_ms; /* since lab_up() began */
+};
+size_t lab_phases(const struct lab *lab, const struct lab_phase **ret);
+
+/* Copies what explains a failure into `dir`: consoles, component logs, journals of guests that
+ * answer, last seen objects and keys. Goes on when one cannot be had; what is missing is noted in
+ * `dir`/missing.txt. */
+void lab_evidence(struct lab *lab, const char *dir);
