@@ -28,16 +28,21 @@ int err_new(struct err **err, int errnum, const char *fmt, ...)
 int err_errno(struct err **err, int errnum, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
-/* Puts a context in front of the error in *err and returns its negative errno. */
+/* Puts a context in front of the error in *err and returns its negative errno; -EIO when `err` is
+ * NULL, since the cause went with the error that nobody wanted. Return the callee's own value
+ * instead where a caller that passes NULL needs the errno. */
 int err_wrap(struct err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Adds what to do next; shown on a line of its own by err_text_full(). Returns the negative errno. */
+/* Adds what to do next; shown on a line of its own by err_text_full(). Returns the negative errno,
+ * -EIO when there is no error to add it to. */
 int err_hint(struct err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* "context: context: message". Owned by the error. "no error" for NULL. */
 const char *err_text(const struct err *err);
 /* What to do next, or NULL. Owned by the error. */
 const char *err_next(const struct err *err);
+/* The text and, on a line of its own, what to do next. The caller frees it. */
+char *err_text_full(const struct err *err);
 /* The positive errno; 0 for NULL. */
 int err_code(const struct err *err);
 

@@ -8,6 +8,9 @@
 
 #include "base/cleanup.h"
 
+/* A vector of literals, borrowed, that lives as long as the block: `ARGV("systemctl", "start", unit)`. */
+#define ARGV(...) ((char *const *)(const char *const[]){ __VA_ARGS__, NULL })
+
 size_t strv_len(char *const *v);
 /* Appends a copy. */
 void strv_add(char ***v, const char *s);
