@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/*
+ * A scenario file (docs: scenarios/README.md). Reading collects every mistake with its line and column:
+ * unknown keys (with a "did you mean"), bad names, duplicate devices, sentences that match no verb,
+ * references to devices and deployments that the file does not have, an `expect` without exactly one
+ * of `within` and `holds`, limits. Pure but for reading the manifests that `deploy` and `do` name.
+ */
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "rig/scenario/sentence.h"
+
+#define SCENARIO_MAX_DEVICES 64
+#define SCENARIO_MAX_STEPS 500
+
+struct device_decl {
+    char *name;
+    char **labels; /* strv "key=value" */
+    char *arch;    /* NULL: the run's */
+    unsigned line, column;
+};
+
+/* One manifest document, as JSON. */
+struct manifest {
+    char *path;      /* as the file names it, relative to the scenario's folder */
+    char *deployment; /* metadata.name when kind is Deployment of our group, else NULL */
+    json_t *object;
+};
+
+struct step {
+    char *name;
+    struct sentence *actions; /* `do` and `fault` in file order; verb->kind tells which */
+    size_t n_actions;
+    struct sentence *expects;
+    size_t n_expects;
+    int64_t within_ms; /* deadline for all expects together; 0 when `holds` */
+    int64_t holds_ms;  /* all must hold now and for so long; 0 when `within` */
+    unsigned line;
+};
+
+struct scenario {
+    char *path;
+    char *name, *story;
+    char **tags;
+    struct device_decl *devices;
+    size_t n_devices;
+    struct manifest *manifests; /* of `deploy`, then of `do` sentences with a FILE parameter */
+    size_t n_manifests;
+    size_t n_deploy; /* the first so many are applied before the first step */
+    struct sentence *always;
+    size_t n_always;
+    struct step *steps;
+    size_t n_steps;
+};
+
+/* Reads and checks `path`. Mistakes are appended to `mistakes` as "PATH:LINE:COLUMN: text" lines,
+ * ordered by place, at most 100; *ret is NULL then, and the result is -EINVAL with `err` saying how
+ * many. */
+int scenario_load(const char *path, const struct verb *verbs, size_t n_verbs, struct scenario **ret,
+                  struct buf *mistakes, struct err **err);
+/* The same from memory; manifests are looked up beside `path`. */
+int scenario_parse(const char *path, const char *text, size_t len, const struct verb *verbs,
+                   size_t n_verbs, struct scenario **ret, struct buf *mistakes, struct err **err);
+void scenario_free(struct scenario *s);
+DEFINE_CLEANUP(struct scenario *, scenario_free)
+
+const struct manifest *scenario_manifest(const struct scenario *s, const char *path);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/*
+ * Sentences: one line of a `do`, `fault`, `expect` or `always` list, matched against a table of
+ * patterns. In a pattern lower-case words are literal, UPPER is a parameter whose name is its type
+ * (DEVICE, DEPLOYMENT, PORT, STATUS, FILE, ...), and `DEVICE...` is one or more. Pure: no function of the table is called
+ * here. The table gives the check, the help, the generated pages and later the JSON schema.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+enum verb_kind { VERB_DO = 1, VERB_FAULT = 2, VERB_EXPECT = 4 };
+
+#define SENTENCE_MAX 400    /* bytes */
+#define SENTENCE_WORDS 48
+#define SENTENCE_PARAMS 4
+
+struct verb_impl; /* what rig/run calls; opaque here, defined in rig/verbs/verb.h */
+
+struct verb {
+    enum verb_kind kind;
+    const char *pattern; /* "deployment DEPLOYMENT is running on DEVICE..." */
+    const char *help;    /* one line */
+    const struct verb_impl *impl;
+};
+
+/* The bound parameters, in pattern order. */
+struct binding {
+    char name[16]; /* "DEVICE" */
+    char **values; /* strv; one unless the pattern has "..." */
+};
+
+struct sentence {
+    char *text; /* the author's own, white space squeezed */
+    const struct verb *verb;
+    struct binding params[SENTENCE_PARAMS];
+    size_t n_params;
+    unsigned line, column;
+};
+
+/* Matches `text` against the verbs of `kind`. When none fits, the error says which came nearest and
+ * where it parts ("after 'is' expected 'running' or 'absent', found 'runing'"), and names the kind under which
+ * the sentence would fit, if any. */
+int sentence_parse(const struct verb *verbs, size_t n_verbs, enum verb_kind kind, const char *text,
+                   struct sentence *ret, struct err **err);
+/* First value of parameter `name`; aborts when the pattern has none of that name. */
+const char *sentence_value(const struct sentence *s, const char *name);
+char *const *sentence_values(const struct sentence *s, const char *name);
+void sentence_done(struct sentence *s);
