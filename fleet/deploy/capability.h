@@ -36,9 +36,9 @@ struct service_file {
 };
 
 enum service_ready {
-    READY_RUNNING,     /* it has not exited after its first second */
-    READY_NATS_INFO,   /* its first port greets with an INFO line */
-    READY_HTTP_OK      /* GET of `ready_path` on its first port answers 200 */
+    READY_RUNNING,   /* it has not exited after its first second */
+    READY_NATS_INFO, /* its first port greets with an INFO line */
+    READY_HTTP_OK    /* GET of `ready_path` on its first port answers 200 */
 };
 
 struct service_port {
@@ -49,10 +49,10 @@ struct service_port {
 /* In arguments and file contents, {config}, {data} and {port:NAME} stand for the folder of the
  * files, the durable folder and a port's number. */
 struct service_spec {
-    const char *name;          /* "nats": also the log's name and the handle of faults */
-    const char *program;       /* "nats-server": found by the host (path or image) */
-    const char *const *args;   /* NULL-terminated */
-    const char *const *env;    /* NULL-terminated "NAME=value", or NULL */
+    const char *name;        /* "nats": also the log's name and the handle of faults */
+    const char *program;     /* "nats-server": found by the host (path or image) */
+    const char *const *args; /* NULL-terminated */
+    const char *const *env;  /* NULL-terminated "NAME=value", or NULL */
     const struct service_file *files;
     size_t n_files;
     const struct service_port *ports;
@@ -101,9 +101,9 @@ int device_run(const struct device_host *host, const char *const *argv, int64_t 
 
 struct machine_spec {
     const char *name;
-    const char *arch;     /* "x86_64", "aarch64" */
-    const char *image;    /* folder of a device image: disk.qcow2, vmlinuz, initrd.img */
-    const char *ssh_key;  /* public key line that may log in as root */
+    const char *arch;    /* "x86_64", "aarch64" */
+    const char *image;   /* folder of a device image: disk.qcow2, vmlinuz, initrd.img */
+    const char *ssh_key; /* public key line that may log in as root */
     int cpus;
     int memory_mb;
     int disk_gb;

@@ -19,7 +19,7 @@ struct outcome {
 
 /* NATS with JetStream on file storage. */
 struct nats_score {
-    const char *user, *password;          /* of the servers: everything */
+    const char *user, *password;               /* of the servers: everything */
     const char *device_user, *device_password; /* of the devices, until each has its own rights */
     const char *sync_interval; /* durability mode: "always", or NULL for the server's 2 minutes */
 };
@@ -33,10 +33,10 @@ int crd_score_deploy(const struct kube_api *api, struct outcome *ret, struct err
 
 /* The operator. Needs NATS and the definitions. */
 struct operator_score {
-    const char *program;           /* the fleet-operator to run */
+    const char *program; /* the fleet-operator to run */
     const char *nats_user, *nats_password;
-    int64_t unreachable_after_ms;  /* 0: the operator's default */
-    const char *log_level;         /* NULL: info */
+    int64_t unreachable_after_ms; /* 0: the operator's default */
+    const char *log_level;        /* NULL: info */
 };
 /* Smoke test: a canary Deployment that matches no device is observed (status) and goes away again. */
 int operator_score_deploy(const struct operator_score *score, const struct service_host *host,
@@ -47,10 +47,11 @@ struct agent_score {
     const char *device_id;
     const char *const *labels; /* "key=value", NULL-terminated */
     const char *program;       /* local path of the fleet-agent to install */
+    const char *unit;          /* local path of its fleet-agent.service */
     const char *nats_url;      /* as the device sees it */
     const char *nats_user, *nats_password;
-    int64_t heartbeat_ms, tick_ms; /* 0: the agent's defaults */
-    const char *log_level;         /* NULL: info */
+    int64_t heartbeat_ms, tick_ms;     /* 0: the agent's defaults */
+    const char *log_level;             /* NULL: info */
     const char *const *image_archives; /* local container archives to side-load, NULL-terminated */
 };
 /* Smoke test: a heartbeat of this device that the server stored after the deployment began. */
