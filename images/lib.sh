@@ -19,6 +19,7 @@
 # stop.  Nothing but the artefact's path goes to stdout.
 
 set -euo pipefail
+shopt -s inherit_errexit
 
 IMAGES=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/fleetrig
@@ -30,7 +31,7 @@ INDEX_S=600	# a package index of this age is fresh
 
 NAME=images/$(basename "$0" .sh)
 INPUTS=() PARAMS=() MAX_AGE_S=$((10 * 365 * 86400)) VERSIONS=''
-build_pid='' temp=''
+build_pid='' temp='' log=''
 
 exec {terminal}>&2	# where say reaches the caller also from within a build
 
@@ -120,8 +121,8 @@ artefact_dir() {
 debian_mirror() {
 	local site=${FLEETRIG_MIRROR:-}
 	if [ -z "$site" ]; then
-		site=$(env -u APT_CONFIG apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(SITE)' 'Created-By: Packages' 2>/dev/null |
-			awk '$1 ~ /^(bookworm|trixie|forky|duke|sid|stable|testing|unstable)$/ && $2 == "main" { print $3; exit }')
+		site=$(env -u APT_CONFIG apt-get update --print-uris 2>/dev/null |
+			sed -nE "s,^'(.*)/dists/(bookworm|trixie|forky|duke|sid|(old)?stable|testing|unstable)/InRelease'.*,\1,p" | head -n 1)
 	fi
 	[ -n "$site" ] || die "apt's configuration names no Debian mirror: set FLEETRIG_MIRROR to one"
 	echo "$site"
@@ -132,7 +133,7 @@ debian_mirror() {
 package_index() {
 	local dir=$CACHE/apt/$1-$2 keys=/usr/share/keyrings/debian-archive-keyring.gpg mirror guard
 	[ -r "$keys" ] || die "$keys is missing: install debian-archive-keyring"
-	mirror=$(debian_mirror)
+	mirror=$(debian_mirror) || return 1
 	mkdir -p "$dir"/etc/{apt.conf.d,preferences.d,sources.list.d,trusted.gpg.d} "$dir"/{state/lists/partial,cache/archives/partial}
 	: >"$dir/status"
 	echo "deb [signed-by=$keys] $mirror $1 main" >"$dir/etc/sources.list"
@@ -175,20 +176,20 @@ package_versions() {
 
 # --- building ----------------------------------------------------------------
 
-# phase TEXT [TOTAL UNIT COMMAND]: what the build is doing; COMMAND prints how many of
-# TOTAL units are done and is run by the watching shell.
+# phase TEXT [COMMAND]: what the build is doing; COMMAND is run by the watching shell and
+# prints how far it is.
 phase() {
-	printf '%s\n' "$1" "${2:-}" "${3:-}" "${4:-}" >"$temp/.phase.new"
+	printf '%s\n' "$1" "${2:-}" >"$temp/.phase.new"
 	mv "$temp/.phase.new" "$temp/.phase"
 }
 
 show_phase() {
-	local text total unit command count=''
-	{ read -r text; read -r total; read -r unit; read -r command; } <"$temp/.phase" 2>/dev/null || return 0
+	local text command detail=''
+	{ read -r text; read -r command; } <"$temp/.phase" 2>/dev/null || return 0
 	if [ -n "$command" ]; then
-		count=$(eval "$command" 2>/dev/null) || count=''
+		detail=$(eval "$command" 2>/dev/null) || detail=''
 	fi
-	say "$text${count:+ $count/$total $unit} ($SECONDS s)"
+	say "$text${detail:+ $detail} ($SECONDS s)"
 }
 
 watch_build() {
@@ -234,7 +235,8 @@ take_lock() {
 }
 
 build_into() {
-	local dir=$1 status=0 log=$CACHE/$KIND/build.log
+	local dir=$1 status=0
+	log=$CACHE/$KIND/build.log
 	rm -rf --one-file-system "$CACHE/$KIND"/.build.*	# of a build that was killed: we hold the lock
 	temp=$(mktemp -d "$CACHE/$KIND/.build.XXXXXX")
 	chmod 755 "$temp"
