@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+int json_parse(const char *data, size_t len, size_t max, json_t **ret, struct err **err)
+{
+    json_error_t e;
+    json_t *value = NULL;
+
+    if (len > max)
+        return err_new(err, EMSGSIZE, "JSON text of %zu bytes: at most %zu are accepted", len, max);
+    /* jansson bounds the depth (2048), and without JSON_ALLOW_NUL refuses NULs in strings. */
+    value = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    if (!value && json_error_code(&e) == json_error_out_of_memory)
+        abort();
+    if (!value)
+        return err_new(err, EBADMSG, "JSON line %d column %d: %s", e.line, e.column, e.text);
+    *ret = value;
+    return 0;
+}
+
+static char *text_of(const json_t *value, size_t flags)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | flags);
+
+    /* A value that was built or parsed can always be written; what is left is memory. */
+    if (!text)
+        abort();
+    return text;
+}
+
+char *json_text(const json_t *value)
+{
+    return text_of(value, 0);
+}
+
+char *json_text_sorted(const json_t *value)
+{
+    return text_of(value, JSON_SORT_KEYS);
+}
+
+/* The element of an array that the `len` bytes at `piece` count to, or NULL. */
+static json_t *element(const json_t *array, const char *piece, size_t len)
+{
+    size_t index = 0;
+
+    if (len == 0 || len > 9)
+        return NULL;
+    for (size_t i = 0; i < len; i++) {
+        if (piece[i] < '0' || piece[i] > '9')
+            return NULL;
+        index = index * 10 + (size_t)(piece[i] - '0');
+    }
+    return json_array_get(array, index);
+}
+
+json_t *json_path(const json_t *value, const char *path)
+{
+    json_t *at = (json_t *)value;
+
+    while (at && *path) {
+        size_t n = strcspn(path, ".");
+
+        at = json_is_array(at) ? element(at, path, n) : json_object_getn(at, path, n);
+        path += n;
+        if (*path == '.')
+            path++;
+    }
+    return at;
+}
+
+const char *json_path_str(const json_t *value, const char *path)
+{
+    return json_string_value(json_path(value, path));
+}
+
+json_int_t json_path_int(const json_t *value, const char *path, json_int_t otherwise)
+{
+    const json_t *found = json_path(value, path);
+
+    return json_is_integer(found) ? json_integer_value(found) : otherwise;
+}
+
+static const char *type_name(json_type type)
+{
+    switch (type) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a number with a fraction";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "a boolean";
+    case JSON_NULL:
+        return "null";
+    }
+    return "nothing";
+}
+
+enum need { REQUIRED, OPTIONAL };
+
+/* The member `key` when it is of `type`. 1 found, 0 absent (only when optional), else an error.
+ * JSON_FALSE stands for both booleans. A null counts as absent: some writers spell it so. */
+static int member(const json_t *obj, const char *key, json_type type, enum need need, json_t **ret,
+                  struct err **err)
+{
+    json_t *value = NULL;
+
+    if (!json_is_object(obj))
+        return err_new(err, EBADMSG, "expected an object with \"%s\", not %s", key,
+                       obj ? type_name(json_typeof(obj)) : "nothing");
+    value = json_object_get(obj, key);
+    if (!value || json_is_null(value))
+        return need == OPTIONAL ? 0 : err_new(err, EBADMSG, "\"%s\" is missing", key);
+    if (json_typeof(value) != type && !(type == JSON_FALSE && json_is_true(value)))
+        return err_new(err, EBADMSG, "\"%s\" is %s instead of %s", key,
+                       type_name(json_typeof(value)), type_name(type));
+    *ret = value;
+    return 1;
+}
+
+int json_need_str(const json_t *obj, const char *key, const char **ret, struct err **err)
+{
+    json_t *value = NULL;
+    int r = member(obj, key, JSON_STRING, REQUIRED, &value, err);
+
+    if (r > 0)
+        *ret = json_string_value(value);
+    return r < 0 ? r : 0;
+}
+
+int json_opt_str(const json_t *obj, const char *key, const char **ret, struct err **err)
+{
+    json_t *value = NULL;
+    int r = member(obj, key, JSON_STRING, OPTIONAL, &value, err);
+
+    if (r > 0)
+        *ret = json_string_value(value);
+    return r < 0 ? r : 0;
+}
+
+int json_need_obj(const json_t *obj, const char *key, json_t **ret, struct err **err)
+{
+    int r = member(obj, key, JSON_OBJECT, REQUIRED, ret, err);
+
+    return r < 0 ? r : 0;
+}
+
+int json_opt_bool(const json_t *obj, const char *key, bool *ret, struct err **err)
+{
+    json_t *value = NULL;
+    int r = member(obj, key, JSON_FALSE, OPTIONAL, &value, err);
+
+    if (r > 0)
+        *ret = json_is_true(value);
+    return r < 0 ? r : 0;
+}
+
+int json_opt_int(const json_t *obj, const char *key, json_int_t *ret, struct err **err)
+{
+    json_t *value = NULL;
+    int r = member(obj, key, JSON_INTEGER, OPTIONAL, &value, err);
+
+    if (r > 0)
+        *ret = json_integer_value(value);
+    return r < 0 ? r : 0;
+}
