@@ -5,8 +5,10 @@
  * What a device says of itself: DeviceInfo, DeploymentState and Heartbeat. Unknown members are
  * ignored, missing optional ones default. Times are RFC 3339 UTC on the wire and milliseconds since
  * 1970 here. Encoders write compact JSON with members in the order of the structs: golden files pin
- * the bytes. Caps: 64 KiB a DeviceInfo, 4 KiB a state, 96 bytes a heartbeat that we write (256 that
- * we accept).
+ * the bytes. Caps: 64 KiB a DeviceInfo, 4 KiB a state, 256 bytes a heartbeat. What is not UTF-8 in
+ * a struct is written as U+FFFD.
+ *
+ * Decoders leave `ret` alone on failure; `_done` frees what a decoder filled and may come twice.
  */
 
 #include <stdint.h>
@@ -18,14 +20,15 @@
 
 struct inventory {
     char *hostname, *arch, *os, *kernel; /* NULL when unknown */
-    int cpu_cores;
-    int memory_mb;
+    int cpu_cores;                       /* 0 when unknown */
+    int memory_mb;                       /* 0 when unknown */
     char *agent_version;
 };
 
 struct device_info {
     char *device_id;
-    struct labels labels; /* always holds device-id=<id> */
+    struct labels
+            labels; /* device-id=<id> is added by the decoder when absent, any other is refused */
     struct inventory inventory;
     int64_t updated_at_ms;
 };
@@ -60,7 +63,10 @@ struct heartbeat {
     char *agent_version; /* NULL when absent */
 };
 
+#define HEARTBEAT_BYTES 96
+
 int heartbeat_decode(const char *data, size_t len, struct heartbeat *ret, struct err **err);
-/* Leaves out agent_version where it would exceed 96 bytes. The caller frees it. */
+/* Leaves agent_version out where it would not stay under HEARTBEAT_BYTES (the rest alone does for
+ * device ids of up to 51 bytes; longer ones go over it). The caller frees it. */
 char *heartbeat_encode(const struct heartbeat *hb);
 void heartbeat_done(struct heartbeat *hb);

@@ -26,6 +26,7 @@ void labels_set(struct labels *l, const char *key, const char *value);
 /* NULL when absent. Borrowed. */
 const char *labels_get(const struct labels *l, const char *key);
 bool labels_equal(const struct labels *a, const struct labels *b);
+/* Replaces what `dst` holds. */
 void labels_copy(struct labels *dst, const struct labels *src);
 void labels_done(struct labels *l);
 
@@ -41,10 +42,11 @@ enum selector_op { SELECTOR_IN, SELECTOR_NOT_IN, SELECTOR_EXISTS, SELECTOR_NOT_E
 struct requirement {
     char *key;
     enum selector_op op;
-    char **values; /* strv, sorted */
+    char **values; /* strv, sorted, unique; NULL for the operators that take none */
 };
 
-/* All requirements must hold (matchLabels become In with one value). None at all matches every
+/* Canonical: sorted by key, operator and values, so that order of writing does not matter.
+ * All requirements must hold (matchLabels become In with one value). None at all matches every
  * device; an absent selector (NULL JSON) matches none. */
 struct selector {
     struct requirement *items;

@@ -23,9 +23,10 @@
 
 #define HEARTBEAT_INTERVAL_MS 30000
 
-/* RFC 1123 label: [a-z0-9]([-a-z0-9]*[a-z0-9])?, 1 to 63 bytes. */
+/* RFC 1123 label: [a-z0-9]([-a-z0-9]*[a-z0-9])?, 1 to 63 bytes. `what` names it in errors. */
+int rfc1123_label_check(const char *what, const char *name, struct err **err);
 int device_id_check(const char *id, struct err **err);
-/* 1 to 253 bytes; no '.', '*', '>', '/', white space or control characters. */
+/* 1 to 253 letters, digits, '-', '_' and '=': what a JetStream key may hold without '.' and '/'. */
 int deployment_name_check(const char *name, struct err **err);
 
 /* Each writes at most KEY_MAX bytes and returns `key`. The names must have passed their check. */

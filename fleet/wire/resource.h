@@ -23,6 +23,8 @@
 #define PATH_DEPLOYMENTS "/apis/" FLEET_API_VERSION "/deployments"
 #define PATH_DEVICES "/apis/" FLEET_API_VERSION "/devices"
 
+#define SCORE_TYPE_MAX 64 /* bytes of spec.score.type */
+
 #define CRD_DEPLOYMENTS "deployments." FLEET_GROUP
 #define CRD_DEVICES "devices." FLEET_GROUP
 
@@ -33,17 +35,18 @@ json_t *crd_devices(void);
 /* A Deployment object as the operator sees it. */
 struct deployment {
     char *namespace, *name, *uid;
-    char *created;           /* creationTimestamp, for who came first */
+    char *created; /* creationTimestamp, for who came first */
     int64_t generation;
     int64_t observed_generation; /* of the status; 0 when none */
-    bool deleting;           /* deletionTimestamp is set */
-    bool has_finalizer;      /* ours */
+    bool deleting;               /* deletionTimestamp is set */
+    bool has_finalizer;          /* ours */
     struct selector selector;
-    char *score;             /* serialised: sorted members, compact; the bytes of desired-state */
-    json_t *status;          /* as stored, NULL when none; owned */
+    char *score;    /* serialised: sorted members, compact; the bytes of desired-state */
+    json_t *status; /* as stored, NULL when none; owned */
 };
 
-/* A name or a spec that cannot be used is an error; `ret` then still holds namespace, name, uid,
+/* Overwrites `ret`, which deployment_done() frees in both cases.
+ * A name or a spec that cannot be used is an error; `ret` then still holds namespace, name, uid,
  * generation, deleting and has_finalizer where they could be read (so that it can be told in the
  * object's conditions and its finalizer can be removed). */
 int deployment_decode(const json_t *object, struct deployment *ret, struct err **err);
