@@ -16,10 +16,10 @@
 
 /* Where and as whom: shared by many requests, must outlive them. Strings are owned by the holder. */
 struct http_peer {
-    char *base_url;    /* "https://127.0.0.1:6443", "http://d" for a Unix socket */
-    char *unix_socket; /* path, or NULL */
+    char *base_url;                    /* "https://127.0.0.1:6443", "http://d" for a Unix socket */
+    char *unix_socket;                 /* path, or NULL */
     char *ca_pem, *cert_pem, *key_pem; /* in memory, or NULL */
-    char *bearer;      /* token, or NULL */
+    char *bearer;                      /* token, or NULL */
 };
 void http_peer_done(struct http_peer *peer);
 
@@ -29,17 +29,17 @@ struct http_request {
     const char *content_type; /* of the body; NULL when there is none */
     const char *body;         /* copied when started */
     size_t body_len;
-    int64_t timeout_ms;       /* whole exchange; for a stream: longest silence. 0 is refused */
-    size_t max_body;          /* cap on the answer, bytes; for a stream: on one chunk kept by the user */
+    int64_t timeout_ms; /* whole exchange; for a stream: longest silence. 0 is refused */
+    size_t max_body;    /* cap on the answer, bytes; 0: 1 MiB. A stream's user caps what it keeps */
 };
 
 struct http_response {
-    long status;           /* HTTP status */
-    const char *body;      /* NUL-terminated, borrowed during the callback */
+    long status;      /* HTTP status */
+    const char *body; /* NUL-terminated, borrowed during the callback */
     size_t len;
 };
 
-struct http;         /* the multi handle on a loop */
+struct http;          /* the multi handle on a loop */
 struct http_transfer; /* one running request */
 
 int http_new(sd_event *loop, struct http **ret, struct err **err);
