@@ -3,8 +3,13 @@
 
 /*
  * Child processes, by argument vector and never through a shell. A child gets a process group of
- * its own when asked, /dev/null on stdin, and dies with its parent (PR_SET_PDEATHSIG) unless
- * `outlive` is set. Every wait has a deadline.
+ * its own when asked, /dev/null on stdin unless given another, default signal handling, no other
+ * file of ours, and dies with its parent (PR_SET_PDEATHSIG, SIGKILL) unless `outlive` is set. Every
+ * wait has a deadline.
+ *
+ * The kernel ties a child to the thread that started it, not to the process: call proc_spawn() from
+ * a thread that lives as long as the child shall. What a child starts in turn is not tied; a group
+ * of its own and proc_stop(group) reach it.
  */
 
 #include <stdbool.h>
@@ -18,6 +23,7 @@ struct proc_spec {
     char *const *argv; /* argv[0] is looked up in PATH when it has no slash */
     char *const *env;  /* added to (and overriding) the parent's, "NAME=value"; NULL adds none */
     const char *cwd;   /* NULL: the parent's */
+    int in_fd;         /* child's stdin; 0 means /dev/null */
     int out_fd;        /* child's stdout; 0 means /dev/null */
     int err_fd;        /* child's stderr; 0 means the same as stdout */
     bool own_group;    /* a process group of its own: Ctrl-C at the terminal does not reach it */
@@ -29,9 +35,9 @@ struct proc_spec {
 };
 
 struct proc {
-    pid_t pid;    /* 0 after it was reaped */
-    int pidfd;    /* poll: readable when it ended; -1 when not running */
-    int status;   /* as of waitpid(), valid once pid is 0 */
+    pid_t pid;  /* 0 after it was reaped */
+    int pidfd;  /* poll: readable when it ended; -1 when not running */
+    int status; /* as of waitpid(), valid once pid is 0 */
 };
 
 /* Fails also when the program cannot be executed: the error says why. */
