@@ -39,7 +39,7 @@ build() {
 	mkdir -p "$work"/{debs,root,src/crd-apiserver} "$out/bin"
 	mapfile -t packages <"$VERSIONS"
 
-	phase downloading "echo \$(ls $work/debs | wc -l)/${#packages[@]} packages"
+	phase downloading "echo downloading \$(ls $work/debs | wc -l)/${#packages[@]} packages"
 	package_index sid "$ARCH"
 	(cd "$work/debs" && apt-get -q download "${packages[@]}")
 
@@ -55,7 +55,7 @@ build() {
 	}
 	phase 'reading imports'
 	total=$(go list -deps crd-apiserver | wc -l)
-	phase compiling "echo \$(wc -l <$work/compiled)/$total packages"
+	phase compiling "echo compiling \$(wc -l <$work/compiled)/$total packages"
 	go build -v -trimpath -o "$out/bin/crd-apiserver" \
 		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$version" crd-apiserver 2>&1 | tee "$work/compiled"
 

@@ -15,15 +15,10 @@
 USAGE='[amd64|arm64]'
 WHAT='The disk, kernel and initrd of a lab device.'
 ARCH=amd64
-MAX_AGE_S=86400
-case ${*: -1} in
-amd64 | arm64)
-	ARCH=${*: -1}
-	set -- "${@:1:$#-1}"
-	;;
-esac
+take_arch "$@" && set -- "${@:1:$#-1}"
 KIND=device-$ARCH
 PARAMS=("$ARCH")
+MAX_AGE_S=86400
 SUITE=trixie
 SIZE=4G
 mapfile -t INPUTS < <(cd "$IMAGES" && find device -type f | LC_ALL=C sort)

@@ -176,8 +176,8 @@ package_versions() {
 
 # --- building ----------------------------------------------------------------
 
-# phase TEXT [COMMAND]: what the build is doing; COMMAND is run by the watching shell and
-# prints how far it is.
+# phase TEXT [COMMAND]: what the build is doing; COMMAND, run by the watching shell, prints
+# the same with how far it is.
 phase() {
 	printf '%s\n' "$1" "${2:-}" >"$temp/.phase.new"
 	mv "$temp/.phase.new" "$temp/.phase"
@@ -189,7 +189,7 @@ show_phase() {
 	if [ -n "$command" ]; then
 		detail=$(eval "$command" 2>/dev/null) || detail=''
 	fi
-	say "$text${detail:+ $detail} ($SECONDS s)"
+	say "${detail:-$text} ($SECONDS s)"
 }
 
 watch_build() {
@@ -291,6 +291,14 @@ usage() {
 		Cache: $CACHE/${KIND:-KIND}/DIGEST
 		Mirror: apt's own, or FLEETRIG_MIRROR
 	END
+}
+
+# take_arch ARG...: true where the last argument names an architecture; it is then ARCH.
+take_arch() {
+	case ${*: -1} in
+	amd64 | arm64) ARCH=${*: -1} ;;
+	*) return 1 ;;
+	esac
 }
 
 artefact() {
