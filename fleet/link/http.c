@@ -49,6 +49,7 @@ struct http_transfer {
 
     int (*chunk)(const char *data, size_t len, void *userdata); /* NULL: not a stream */
     void (*done)(const struct http_response *response, const struct err *failure, void *userdata);
+    void (*release)(void *userdata);
     void *userdata;
 
     int64_t silence_ms; /* stream: the longest silence that is allowed */
@@ -210,6 +211,8 @@ static void transfer_free(struct http_transfer *t)
     curl_slist_free_all(t->headers);
     buf_done(&t->body);
     free(t->what);
+    if (t->release)
+        t->release(t->userdata);
     free(t);
 }
 DEFINE_CLEANUP(struct http_transfer *, transfer_free)
@@ -513,6 +516,11 @@ int http_new(sd_event *loop, struct http **ret, struct err **err)
     return 0;
 }
 
+sd_event *http_loop(const struct http *h)
+{
+    return h->loop;
+}
+
 void http_free(struct http *h)
 {
     struct http_transfer *t;
@@ -567,6 +575,7 @@ static int start(struct http *h, const struct http_peer *peer, const struct http
         transfer_free(t);
         return r;
     }
+    t->release = request->release;
     if (ret)
         *ret = t;
     return 0;

@@ -31,6 +31,9 @@ struct http_request {
     size_t body_len;
     int64_t timeout_ms; /* whole exchange; for a stream: longest silence. 0 is refused */
     size_t max_body;    /* cap on the answer, bytes; 0: 1 MiB. A stream's user caps what it keeps */
+    /* Called last with the userdata of http_start() or http_stream(), however the transfer ended,
+     * cancelling included; not when starting failed. NULL for none. */
+    void (*release)(void *userdata);
 };
 
 struct http_response {
@@ -45,6 +48,7 @@ struct http_transfer; /* one running request */
 int http_new(sd_event *loop, struct http **ret, struct err **err);
 void http_free(struct http *h); /* cancels what runs, without calling back */
 DEFINE_CLEANUP(struct http *, http_free)
+sd_event *http_loop(const struct http *h); /* borrowed */
 
 /* Calls `done` exactly once from the loop: with a response (any status), or with `failure` when
  * there was none. Never calls back before it returned. */

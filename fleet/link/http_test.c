@@ -1,120 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
-/* Real sockets, with a peer in a thread that says exactly what a test wants it to say: the answers
- * here are those that a proper server would not give. */
-
 #include "fleet/link/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/check.h"
 #include "base/mem.h"
-
-#define PIECES 4
-
-/* Answers one request on each connection: the pieces, with a pause before each. */
-struct peer_script {
-    const char *pieces[PIECES];
-    int pause_ms;
-    bool hang; /* keeps the connection open afterwards, until the client has gone */
-};
-
-struct peer {
-    const struct peer_script *script;
-    int fd, stop[2];
-    pthread_t thread;
-    struct http_peer http;
-    struct buf request; /* the last one; read it after peer_stop() */
-};
-
-static bool readable(int fd, int stop, int timeout_ms)
-{
-    struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = stop, .events = POLLIN } };
-
-    return poll(fds, 2, timeout_ms) > 0 && !fds[1].revents;
-}
-
-static void answer(struct peer *p, int fd)
-{
-    char data[4096];
-    ssize_t n;
-
-    buf_reset(&p->request);
-    do {
-        if (!readable(fd, p->stop[0], -1) || (n = recv(fd, data, sizeof(data), 0)) <= 0)
-            return;
-        buf_add(&p->request, data, (size_t)n);
-    } while (!strstr(buf_str(&p->request), "\r\n\r\n"));
-
-    for (int i = 0; i < PIECES && p->script->pieces[i]; i++) {
-        struct pollfd stop = { .fd = p->stop[0], .events = POLLIN };
-
-        if (p->script->pause_ms && poll(&stop, 1, p->script->pause_ms) > 0)
-            return;
-        send(fd, p->script->pieces[i], strlen(p->script->pieces[i]), MSG_NOSIGNAL);
-    }
-    while (p->script->hang && readable(fd, p->stop[0], -1) && recv(fd, data, sizeof(data), 0) > 0)
-        ;
-}
-
-static void *serve(void *arg)
-{
-    struct peer *p = arg;
-
-    while (readable(p->fd, p->stop[0], -1)) {
-        int fd = accept(p->fd, NULL, NULL);
-
-        if (fd < 0)
-            continue;
-        answer(p, fd);
-        close(fd);
-    }
-    return NULL;
-}
-
-static void peer_start(struct peer *p, const struct peer_script *script, const char *unix_socket)
-{
-    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
-    socklen_t len = sizeof(in);
-
-    *p = (struct peer){ .script = script, .request = BUF_INIT(1 << 20) };
-    need_true(pipe(p->stop) == 0);
-    p->fd = socket(unix_socket ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (unix_socket) {
-        snprintf(un.sun_path, sizeof(un.sun_path), "%s", unix_socket);
-        need_true(bind(p->fd, (struct sockaddr *)&un, sizeof(un)) == 0);
-        p->http.base_url = xstrdup("http://d");
-        p->http.unix_socket = xstrdup(unix_socket);
-    } else {
-        need_true(bind(p->fd, (struct sockaddr *)&in, sizeof(in)) == 0);
-        need_true(getsockname(p->fd, (struct sockaddr *)&in, &len) == 0);
-        p->http.base_url = xasprintf("http://127.0.0.1:%d", ntohs(in.sin_port));
-    }
-    need_true(listen(p->fd, 8) == 0);
-    need_true(pthread_create(&p->thread, NULL, serve, p) == 0);
-}
-
-static void peer_stop(struct peer *p)
-{
-    close(p->stop[1]); /* readable for the thread from now on */
-    pthread_join(p->thread, NULL);
-    close(p->stop[0]);
-    close(p->fd);
-    http_peer_done(&p->http);
-}
-
-static void peer_done(struct peer *p)
-{
-    buf_done(&p->request);
-}
+#include "fleet/testing/peer.h"
 
 /* --- what came of a request --------------------------------------------------------------- */
 
@@ -195,7 +88,7 @@ static void run_start(struct peer *p, struct outcome *o, bool stream)
 
 static const struct {
     const char *name;
-    struct peer_script script;
+    struct peer_answer script;
     int failure; /* errno; 0: an answer */
     long status;
     const char *text; /* of the body or of the error */
@@ -261,7 +154,7 @@ TEST(every_answer_good_or_bad_ends_in_one_result)
 
         check_case("%s", answers[i].name);
         outcome_init(&o);
-        peer_start(&p, &answers[i].script, NULL);
+        peer_start(&p, &answers[i].script, 1, NULL);
         run_start(&p, &o, false);
         check_int(o.failure, answers[i].failure);
         check_int(o.status, answers[i].status);
@@ -280,7 +173,7 @@ TEST(every_answer_good_or_bad_ends_in_one_result)
 
 TEST(method_headers_and_body_go_out_as_given)
 {
-    static const struct peer_script ok = {
+    static const struct peer_answer ok = {
         .pieces = { "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }
     };
     static const struct http_request patch = {
@@ -294,22 +187,22 @@ TEST(method_headers_and_body_go_out_as_given)
     CLEANUP_ERR struct err *err = NULL;
     struct peer p;
 
-    peer_start(&p, &ok, NULL);
+    peer_start(&p, &ok, 1, NULL);
     p.http.bearer = xstrdup("sesame");
     check_ok(http_call(&p.http, &patch, NULL, NULL, NULL, &err), err);
     peer_stop(&p);
-    check_has(buf_str(&p.request), "PATCH /a?b=c HTTP/1.1\r\n");
-    check_has(buf_str(&p.request), "Content-Type: application/merge-patch+json\r\n");
-    check_has(buf_str(&p.request), "Authorization: Bearer sesame\r\n");
-    check_has(buf_str(&p.request), "Content-Length: 7\r\n");
-    check_true(!strstr(buf_str(&p.request), "Expect"));
-    check_has(buf_str(&p.request), "\r\n\r\n{\"a\":1}");
+    check_has(buf_str(&p.requests), "PATCH /a?b=c HTTP/1.1\r\n");
+    check_has(buf_str(&p.requests), "Content-Type: application/merge-patch+json\r\n");
+    check_has(buf_str(&p.requests), "Authorization: Bearer sesame\r\n");
+    check_has(buf_str(&p.requests), "Content-Length: 7\r\n");
+    check_true(!strstr(buf_str(&p.requests), "Expect"));
+    check_has(buf_str(&p.requests), "\r\n\r\n{\"a\":1}");
     peer_done(&p);
 }
 
 TEST(a_unix_socket_serves_and_its_absence_is_told)
 {
-    static const struct peer_script ok = {
+    static const struct peer_answer ok = {
         .pieces = { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }
     };
     CLEANUP_FREE char *path = xasprintf("%s/s", check_tmpdir());
@@ -319,7 +212,7 @@ TEST(a_unix_socket_serves_and_its_absence_is_told)
     CLEANUP_FREE char *body = NULL;
     struct peer p;
 
-    peer_start(&p, &ok, path);
+    peer_start(&p, &ok, 1, path);
     check_ok(http_call(&p.http, &get, NULL, &body, NULL, &err), err);
     check_str(body, "ok");
     peer_stop(&p);
@@ -343,7 +236,7 @@ TEST(a_closed_port_is_refused_and_a_request_needs_a_deadline)
 
 TEST(a_stream_delivers_pieces_as_they_come)
 {
-    static const struct peer_script script = {
+    static const struct peer_answer script = {
         .pieces = { "HTTP/1.1 200 OK\r\n\r\n", "one ", "two ", "three" },
         .pause_ms = 250,
     };
@@ -352,7 +245,7 @@ TEST(a_stream_delivers_pieces_as_they_come)
 
     /* Longer in all than the request's time-out, never as silent. */
     outcome_init(&o);
-    peer_start(&p, &script, NULL);
+    peer_start(&p, &script, 1, NULL);
     run_start(&p, &o, true);
     check_int(o.failure, 0);
     check_int(o.status, 200);
@@ -365,13 +258,13 @@ TEST(a_stream_delivers_pieces_as_they_come)
 
 TEST(a_stream_that_falls_silent_ends)
 {
-    static const struct peer_script script = { .pieces = { "HTTP/1.1 200 OK\r\n\r\none" },
+    static const struct peer_answer script = { .pieces = { "HTTP/1.1 200 OK\r\n\r\none" },
                                                .hang = true };
     struct outcome o;
     struct peer p;
 
     outcome_init(&o);
-    peer_start(&p, &script, NULL);
+    peer_start(&p, &script, 1, NULL);
     run_start(&p, &o, true);
     check_int(o.failure, ETIMEDOUT);
     check_has(o.text, "nothing came for 400 ms");
@@ -383,14 +276,14 @@ TEST(a_stream_that_falls_silent_ends)
 
 TEST(a_refused_stream_gives_its_answer_to_done)
 {
-    static const struct peer_script script = {
+    static const struct peer_answer script = {
         .pieces = { "HTTP/1.1 410 Gone\r\nContent-Length: 7\r\n\r\nexpired" },
     };
     struct outcome o;
     struct peer p;
 
     outcome_init(&o);
-    peer_start(&p, &script, NULL);
+    peer_start(&p, &script, 1, NULL);
     run_start(&p, &o, true);
     check_int(o.status, 410);
     check_str(o.body, "expired");
@@ -402,14 +295,14 @@ TEST(a_refused_stream_gives_its_answer_to_done)
 
 TEST(a_chunk_that_is_not_understood_ends_the_stream)
 {
-    static const struct peer_script script = { .pieces = { "HTTP/1.1 200 OK\r\n\r\n?" },
+    static const struct peer_answer script = { .pieces = { "HTTP/1.1 200 OK\r\n\r\n?" },
                                                .hang = true };
     struct outcome o;
     struct peer p;
 
     outcome_init(&o);
     o.chunk_result = -EBADMSG;
-    peer_start(&p, &script, NULL);
+    peer_start(&p, &script, 1, NULL);
     run_start(&p, &o, true);
     check_int(o.failure, EBADMSG);
     peer_stop(&p);
@@ -425,7 +318,7 @@ static int stop_loop(sd_event_source *source, uint64_t usec, void *userdata)
 
 TEST(a_stream_may_be_cancelled_from_its_own_callback_and_from_anothers)
 {
-    static const struct peer_script script = { .pieces = { "HTTP/1.1 200 OK\r\n\r\none" },
+    static const struct peer_answer script = { .pieces = { "HTTP/1.1 200 OK\r\n\r\none" },
                                                .hang = true };
     static const char *const names[] = { "its own", "another's" };
 
@@ -439,8 +332,8 @@ TEST(a_stream_may_be_cancelled_from_its_own_callback_and_from_anothers)
         check_case("%s", names[i]);
         outcome_init(&first);
         outcome_init(&second);
-        peer_start(&p, &script, NULL);
-        peer_start(&q, &script, NULL);
+        peer_start(&p, &script, 1, NULL);
+        peer_start(&q, &script, 1, NULL);
         need_ok(http_new(first.loop, &h, &err), err);
         need_ok(http_stream(h, &p.http, &get, on_chunk, on_done, &first, &t1, &err), err);
         need_ok(http_stream(h, &q.http, &get, on_chunk, on_done, &second, &t2, &err), err);

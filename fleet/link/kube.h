@@ -12,7 +12,9 @@
 
 struct kube {
     struct http_peer peer;
-    char *namespace; /* of the context; "default" when it names none */
+    char *namespace;       /* of the context; "default" when it names none */
+    char *token_file;      /* NULL, or where peer.bearer comes from: read again every minute */
+    int64_t token_read_ms; /* monotonic */
 };
 
 /* From a kubeconfig file (its current context; certificates inline or by path, bearer token). */
