@@ -44,7 +44,7 @@ ifeq ($(FLEETRIG_BOX)$(if $(filter-out $(at_home),$(goals)),,at-home),)
 
 .PHONY: $(goals) enter
 $(goals): enter ; @:
-enter: ; @+tools/devbox run make $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) $(MAKECMDGOALS)
+enter: ; @+tools/devbox run make --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) $(MAKECMDGOALS)
 Makefile: ;
 
 else
