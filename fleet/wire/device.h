@@ -27,8 +27,7 @@ struct inventory {
 
 struct device_info {
     char *device_id;
-    struct labels
-            labels; /* device-id=<id> is added by the decoder when absent, any other is refused */
+    struct labels labels; /* the decoder adds device-id=<id> when absent and refuses another id */
     struct inventory inventory;
     int64_t updated_at_ms;
 };

@@ -67,8 +67,10 @@ static int decode_values(const json_t *array, const char *key, char ***ret, stru
 
     if (!array || json_is_null(array))
         return 0;
-    if (!json_is_array(array))
-        return type_error(array, "a list", err);
+    if (!json_is_array(array)) {
+        type_error(array, "a list", err);
+        return err_wrap(err, "values");
+    }
     json_array_foreach(array, i, value)
     {
         if (string_decode(value, &text, err) < 0)
@@ -109,8 +111,10 @@ static int decode_expressions(const json_t *array, struct selector *s, struct er
     json_t *expression = NULL;
     size_t i;
 
-    if (!json_is_array(array))
-        return type_error(array, "a list", err);
+    if (!json_is_array(array)) {
+        type_error(array, "a list", err);
+        return err_wrap(err, "matchExpressions");
+    }
     json_array_foreach(array, i, expression)
     {
         if (decode_expression(expression, s, err) < 0)
