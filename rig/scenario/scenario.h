@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * A scenario file (docs: scenarios/README.md). Reading collects every mistake with its line and column:
- * unknown keys (with a "did you mean"), bad names, duplicate devices, sentences that match no verb,
- * references to devices and deployments that the file does not have, an `expect` without exactly one
- * of `within` and `holds`, limits. Pure but for reading the manifests that `deploy` and `do` name.
+ * A scenario file (docs: scenarios/README.md). Reading collects every mistake with its line and
+ * column: unknown keys (with a "did you mean"), bad names, duplicate devices, sentences that match
+ * no verb, references to devices and deployments that the file does not have, an `expect` without
+ * exactly one of `within` and `holds`, limits. Pure but for reading the manifests that `deploy` and
+ * `do` name; they stand in the scenario's folder or below it.
  */
 
 #include <stdint.h>
@@ -14,8 +15,11 @@
 #include "base/json.h"
 #include "rig/scenario/sentence.h"
 
+#define SCENARIO_MAX (256 * 1024) /* bytes of a scenario, and of a manifest */
 #define SCENARIO_MAX_DEVICES 64
 #define SCENARIO_MAX_STEPS 500
+#define SCENARIO_MAX_MS (24 * 3600 * INT64_C(1000)) /* of `within` and `holds` */
+#define SCENARIO_MAX_MISTAKES 100
 
 struct device_decl {
     char *name;
@@ -24,10 +28,10 @@ struct device_decl {
     unsigned line, column;
 };
 
-/* One manifest document, as JSON. */
+/* One document of a manifest file; those of one file stand together. */
 struct manifest {
-    char *path;      /* as the file names it, relative to the scenario's folder */
-    char *deployment; /* metadata.name when kind is Deployment of our group, else NULL */
+    char *path;       /* as the scenario names it, relative to its folder */
+    char *deployment; /* metadata.name when it is a Deployment of our group, else NULL */
     json_t *object;
 };
 
@@ -48,18 +52,19 @@ struct scenario {
     char **tags;
     struct device_decl *devices;
     size_t n_devices;
-    struct manifest *manifests; /* of `deploy`, then of `do` sentences with a FILE parameter */
+    struct manifest *manifests; /* every one that the file names */
     size_t n_manifests;
-    size_t n_deploy; /* the first so many are applied before the first step */
     struct sentence *always;
     size_t n_always;
-    struct step *steps;
+    struct step
+            *steps; /* `deploy: [FILE]` is a first step, named "deploy", that does "apply FILE" */
     size_t n_steps;
 };
 
 /* Reads and checks `path`. Mistakes are appended to `mistakes` as "PATH:LINE:COLUMN: text" lines,
- * ordered by place, at most 100; *ret is NULL then, and the result is -EINVAL with `err` saying how
- * many. */
+ * ordered by place (those in a manifest where the scenario first names it), at most
+ * SCENARIO_MAX_MISTAKES; *ret is left alone then, and the result is -EINVAL with `err` saying how
+ * many. A file that cannot be read at all is an error without mistakes. */
 int scenario_load(const char *path, const struct verb *verbs, size_t n_verbs, struct scenario **ret,
                   struct buf *mistakes, struct err **err);
 /* The same from memory; manifests are looked up beside `path`. */
@@ -68,4 +73,5 @@ int scenario_parse(const char *path, const char *text, size_t len, const struct 
 void scenario_free(struct scenario *s);
 DEFINE_CLEANUP(struct scenario *, scenario_free)
 
-const struct manifest *scenario_manifest(const struct scenario *s, const char *path);
+/* The last named manifest of deployment `name`; NULL when there is none. For its namespace. */
+const struct manifest *scenario_deployment(const struct scenario *s, const char *name);

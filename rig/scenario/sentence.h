@@ -3,9 +3,16 @@
 
 /*
  * Sentences: one line of a `do`, `fault`, `expect` or `always` list, matched against a table of
- * patterns. In a pattern lower-case words are literal, UPPER is a parameter whose name is its type
- * (DEVICE, DEPLOYMENT, PORT, STATUS, FILE, ...), and `DEVICE...` is one or more. Pure: no function of the table is called
- * here. The table gives the check, the help, the generated pages and later the JSON schema.
+ * patterns. In a pattern lower-case words are literal, UPPER is a parameter whose name is its type,
+ * and `DEVICE...` is one or more. TEXT stands last and takes the rest of the sentence. A value may
+ * stand in double quotes, which are not part of it; a quoted word is never a literal. Of several
+ * patterns that fit, the one with most literal words is meant.
+ *
+ * Types that are checked here: PORT 1 to 65535, STATUS 100 to 599, COUNT 0 to 1000000. What
+ * DEVICE, DEPLOYMENT and FILE refer to is checked by the scenario.
+ *
+ * Pure: no function of the table is called here. The table gives the check, the help and the
+ * generated page.
  */
 
 #include <stdbool.h>
@@ -15,8 +22,8 @@
 
 enum verb_kind { VERB_DO = 1, VERB_FAULT = 2, VERB_EXPECT = 4 };
 
-#define SENTENCE_MAX 400    /* bytes */
-#define SENTENCE_WORDS 48
+#define SENTENCE_MAX 400 /* bytes */
+#define SENTENCE_WORDS 72
 #define SENTENCE_PARAMS 4
 
 struct verb_impl; /* what rig/run calls; opaque here, defined in rig/verbs/verb.h */
@@ -42,12 +49,15 @@ struct sentence {
     unsigned line, column;
 };
 
+/* "do", "fault", "expect". */
+const char *verb_kind_text(enum verb_kind kind);
+
 /* Matches `text` against the verbs of `kind`. When none fits, the error says which came nearest and
- * where it parts ("after 'is' expected 'running' or 'absent', found 'runing'"), and names the kind under which
- * the sentence would fit, if any. */
+ * where it parts ("after 'deployment hello is' expected 'running' or 'absent', found 'runing'"), or
+ * under which key the sentence would fit. */
 int sentence_parse(const struct verb *verbs, size_t n_verbs, enum verb_kind kind, const char *text,
                    struct sentence *ret, struct err **err);
-/* First value of parameter `name`; aborts when the pattern has none of that name. */
+/* First value of parameter `name`, of the first such parameter; aborts when there is none. */
 const char *sentence_value(const struct sentence *s, const char *name);
 char *const *sentence_values(const struct sentence *s, const char *name);
 void sentence_done(struct sentence *s);

@@ -4,21 +4,22 @@
 /*
  * What rig/run calls for a sentence. A new verb is one line in verbs.def and one function.
  *
- * An action (do, fault) returns when it has been done, with the evidence in `note`. A check is asked again and
- * again: it looks once, without waiting for what it is asked about, and gives a verdict with a
- * sample: what it saw, in words that would let a reader of a failed run understand.
+ * An action (do, fault) returns when it has been done, with the evidence in `note`. A check is asked
+ * again and again: it looks once, without waiting for what it is asked about, and gives a verdict
+ * with a sample: what it saw, in words that would let a reader of a failed run understand.
  */
 
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "rig/scenario/scenario.h"
 #include "rig/scenario/sentence.h"
 
 struct lab;
 
 enum verdict {
-    VERDICT_NO,   /* not (yet) so */
+    VERDICT_NO, /* not (yet) so */
     VERDICT_YES,
     VERDICT_NEVER /* can no longer become so: what was awaited is terminally dead */
 };
@@ -36,18 +37,19 @@ struct verb_run {
     const struct scenario *scenario;
     int64_t fault_wall_ms; /* when the last fault was done; 0 before any */
     int64_t step_wall_ms;  /* when the running step began */
-    struct memory *memory; /* remembered values, see below */
+    json_t *memory;        /* what checks remember: an object, its members are the verbs' own */
 };
 
 struct verb_impl {
-    /* do, fault: does it. `note` (SAMPLE_MAX) says what was really seen to happen. */
-    int (*act)(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX], struct err **err);
-    /* fault: takes it back at the end of the run; NULL when there is nothing to take back. */
+    /* do, fault: does it. `note` says what was really seen to happen; "" when that is clear. */
+    int (*act)(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],
+               struct err **err);
+    /* fault: takes it back at the end of the run, and succeeds when that was done before; NULL when
+     * there is nothing to take back. */
     int (*undo)(struct verb_run *run, const struct sentence *s, struct err **err);
     /* expect: before the step's actions, remembers what the check compares with. May be NULL. */
     int (*prepare)(struct verb_run *run, const struct sentence *s, struct err **err);
-    /* expect: looks once. An error means that looking itself failed, which counts as VERDICT_NO with the
-     * error as its sample. */
+    /* expect: looks once. An error means that looking itself failed, which proves nothing. */
     int (*check)(struct verb_run *run, const struct sentence *s, struct sample *ret,
                  struct err **err);
 };
@@ -55,12 +57,3 @@ struct verb_impl {
 /* The table of verbs.def. */
 extern const struct verb verb_table[];
 extern const size_t verb_table_len;
-
-/* What checks remember between steps: text by text. */
-struct memory;
-struct memory *memory_new(void);
-void memory_free(struct memory *m);
-DEFINE_CLEANUP(struct memory *, memory_free)
-void memory_set(struct memory *m, const char *key, const char *value);
-/* NULL when absent. Owned by the memory. */
-const char *memory_get(const struct memory *m, const char *key);

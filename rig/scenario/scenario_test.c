@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "rig/scenario/scenario.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/strv.h"
+#include "rig/scenario/sample_verbs.h"
+
+#define VERBS sample_verbs, ARRAY_LEN(sample_verbs)
+#define BAD "rig/scenario/testdata/bad"
+
+static char **folders(const char *path)
+{
+    DIR *dir = opendir(path);
+    char **names = NULL;
+
+    need_true(dir != NULL);
+    for (struct dirent *d; (d = readdir(dir));)
+        if (d->d_name[0] != '.')
+            strv_add(&names, d->d_name);
+    closedir(dir);
+    strv_sort(names);
+    return names;
+}
+
+/* The mistakes of a file, with the folder taken off each line. */
+static char *mistakes_of(const char *folder)
+{
+    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20), shown = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *path = xasprintf("%s/input.yml", folder);
+    CLEANUP_STRV char **lines = NULL;
+
+    check_int(scenario_load(path, VERBS, &s, &mistakes, &err), -22);
+    check_true(s == NULL);
+    lines = strv_split(buf_str(&mistakes), "\n");
+    for (char **l = lines; l && *l; l++)
+        buf_addf(&shown, "%s\n", str_starts(*l, folder) ? *l + strlen(folder) + 1 : *l);
+    return buf_steal(&shown);
+}
+
+TEST(every_bad_file_is_refused_with_all_its_mistakes)
+{
+    CLEANUP_STRV char **names = folders(BAD);
+
+    for (char **n = names; *n; n++) {
+        CLEANUP_FREE char *folder = xasprintf(BAD "/%s", *n);
+        CLEANUP_FREE char *golden = xasprintf("%s/error", folder);
+        CLEANUP_FREE char *got = NULL;
+
+        check_case("%s", *n);
+        got = mistakes_of(folder);
+        check_golden(got, golden);
+    }
+}
+
+TEST(a_whole_file_is_read)
+{
+    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+    const struct step *step;
+
+    need_ok(scenario_load("rig/scenario/testdata/good/input.yml", VERBS, &s, &mistakes, &err), err);
+    check_int((int64_t)mistakes.len, 0);
+    check_str(s->name, "good");
+    check_has(s->story, "loses power");
+    check_int((int64_t)strv_len(s->tags), 2);
+
+    check_int((int64_t)s->n_devices, 2);
+    check_str(s->devices[0].name, "edge-1");
+    check_str(s->devices[0].labels[0], "group=a");
+    check_str(s->devices[0].arch, NULL);
+    check_str(s->devices[1].arch, "aarch64");
+
+    /* hello-v1.yml has two documents; the file is named three times and read once. */
+    check_int((int64_t)s->n_manifests, 3);
+    check_str(s->manifests[0].path, "hello-v1.yml");
+    check_str(s->manifests[0].deployment, "hello");
+    check_str(s->manifests[1].deployment, NULL);
+    check_str(s->manifests[2].path, "hello-v2.yml");
+    check_true(scenario_deployment(s, "hello") == &s->manifests[2]);
+    check_true(scenario_deployment(s, "other") == NULL);
+
+    check_int((int64_t)s->n_always, 1);
+    check_int((int64_t)s->n_steps, 4);
+    step = &s->steps[0];
+    check_str(step->name, "deploy");
+    check_str(step->actions[0].text, "apply \"hello-v1.yml\"");
+    check_int((int64_t)step->n_expects, 0);
+
+    step = &s->steps[1];
+    check_str(step->name, "up");
+    check_int((int64_t)step->n_actions, 0);
+    check_int((int64_t)step->n_expects, 2);
+    check_int(step->within_ms, 300000);
+    check_int(step->holds_ms, 0);
+    check_int(step->expects[1].line, 17);
+    check_int(step->expects[1].column, 9);
+
+    /* In file order, whichever of do and fault stands first. */
+    step = &s->steps[2];
+    check_int((int64_t)step->n_actions, 3);
+    check_int(step->actions[0].verb->kind, VERB_FAULT);
+    check_int(step->actions[1].verb->kind, VERB_DO);
+    check_str(step->actions[2].text, "apply hello-v2.yml");
+
+    step = &s->steps[3];
+    check_int(step->holds_ms, 20000);
+    check_int(step->within_ms, 0);
+}
+
+TEST(a_file_that_is_not_there_is_an_error_without_mistakes)
+{
+    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_int(scenario_load("rig/scenario/testdata/none.yml", VERBS, &s, &mistakes, &err), -2);
+    check_int((int64_t)mistakes.len, 0);
+    check_has(err_text(err), "rig/scenario/testdata/none.yml");
+}
+
+TEST(a_hundred_mistakes_are_shown_and_all_are_counted)
+{
+    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_BUF struct buf text = BUF_INIT(1 << 20), mistakes = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_STRV char **lines = NULL;
+
+    buf_adds(&text, "scenario: many\nstory: s\ntopology: { devices: [{ name: a }] }\nsteps:\n");
+    for (int i = 0; i < 150; i++)
+        buf_adds(&text, "  - { name: n, do: [jump] }\n");
+    check_int(scenario_parse("many.yml", buf_str(&text), text.len, VERBS, &s, &mistakes, &err),
+              -22);
+    check_str(err_text(err), "many.yml: 150 mistakes");
+    lines = strv_split(buf_str(&mistakes), "\n");
+    check_int((int64_t)strv_len(lines), SCENARIO_MAX_MISTAKES);
+}
+
+CHECK_MAIN()

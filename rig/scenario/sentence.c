@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+/*
+ * Theory of operation. A sentence is cut into words; every pattern of the table is laid beside them
+ * word by word. A pattern that does not fit leaves behind how far it came and what it wanted there.
+ * Of all misfits those that came furthest make the error: what they wanted, together.
+ */
+
+#include "rig/scenario/sentence.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/strv.h"
+
+struct words {
+    char *raw[SENTENCE_WORDS]; /* with quotes */
+    size_t n;
+};
+
+static void words_done(struct words *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        free(w->raw[i]);
+    w->n = 0;
+}
+
+static bool quoted(const char *word)
+{
+    return word[0] == '"';
+}
+
+/* A word without its quotes. */
+static char *unquoted(const char *word)
+{
+    if (!quoted(word))
+        return xstrdup(word);
+    return xstrndup(word + 1, strlen(word) - 2);
+}
+
+/* The end of the word that begins at `s`, NULL for a quote without end. */
+static const char *word_end(const char *s)
+{
+    if (*s == '"') {
+        const char *close = strchr(s + 1, '"');
+
+        return close ? close + 1 : NULL;
+    }
+    while (*s && !isspace((unsigned char)*s))
+        s++;
+    return s;
+}
+
+static int words_split(const char *text, struct words *ret, struct err **err)
+{
+    if (strlen(text) > SENTENCE_MAX)
+        return err_new(err, EINVAL, "a sentence has at most %d bytes, this one has %zu",
+                       SENTENCE_MAX, strlen(text));
+    for (const char *s = text;;) {
+        const char *end;
+
+        while (isspace((unsigned char)*s))
+            s++;
+        if (!*s)
+            break;
+        end = word_end(s);
+        if (!end)
+            return err_new(err, EINVAL, "a quote is opened and not closed: %s", s);
+        if (*end && !isspace((unsigned char)*end))
+            return err_new(err, EINVAL, "a space is missing behind %.*s", (int)(end - s), s);
+        for (const char *c = s; c < end; c++)
+            if (iscntrl((unsigned char)*c))
+                return err_new(err, EINVAL, "a sentence stands on one line of printable text");
+        if (ret->n == SENTENCE_WORDS)
+            return err_new(err, EINVAL, "a sentence has at most %d words", SENTENCE_WORDS);
+        ret->raw[ret->n++] = xstrndup(s, (size_t)(end - s));
+        s = end;
+    }
+    if (ret->n == 0)
+        return err_new(err, EINVAL, "a sentence is empty");
+    return 0;
+}
+
+static char *words_join(const struct words *w, size_t from, size_t to)
+{
+    struct buf b = BUF_INIT(SENTENCE_MAX + SENTENCE_WORDS);
+
+    for (size_t i = from; i < to; i++) {
+        if (i > from)
+            buf_addc(&b, ' ');
+        buf_adds(&b, w->raw[i]);
+    }
+    return buf_steal(&b);
+}
+
+static bool is_param(const char *word)
+{
+    return isupper((unsigned char)word[0]);
+}
+
+/* Where and why a pattern does not fit. */
+struct misfit {
+    size_t at;            /* index of the first word that it cannot take */
+    const char *expected; /* word of the pattern, NULL for the end; borrowed */
+    bool in_list; /* after a first value of DEVICE...: `expected` may also stand further on */
+};
+
+static struct binding *bind(struct sentence *s, const char *param)
+{
+    struct binding *b = &s->params[s->n_params++];
+    size_t len = strcspn(param, ".");
+
+    if (s->n_params > SENTENCE_PARAMS || len >= sizeof(b->name))
+        abort();
+    memcpy(b->name, param, len);
+    b->name[len] = '\0';
+    b->values = NULL;
+    return b;
+}
+
+static void bind_value(struct binding *b, const char *raw)
+{
+    CLEANUP_FREE char *value = unquoted(raw);
+
+    strv_add(&b->values, value);
+}
+
+static bool literal_at(const struct words *w, size_t i, const char *literal)
+{
+    return i < w->n && str_eq(w->raw[i], literal);
+}
+
+/* Lays pattern words beside the words; binds parameters into `s` as it goes. */
+static bool fits(char *const *pattern, const struct words *w, struct sentence *s,
+                 size_t *ret_literals, struct misfit *ret)
+{
+    size_t at = 0, literals = 0;
+
+    for (size_t p = 0; pattern[p]; p++) {
+        const char *want = pattern[p], *then = pattern[p + 1];
+        struct binding *b;
+
+        *ret = (struct misfit){ .at = at, .expected = want };
+        if (!is_param(want)) {
+            if (!literal_at(w, at, want))
+                return false;
+            at++;
+            literals++;
+            continue;
+        }
+        if (at == w->n)
+            return false;
+        b = bind(s, want);
+        if (str_eq(want, "TEXT")) {
+            bool one = w->n - at == 1;
+            CLEANUP_FREE char *rest = one ? unquoted(w->raw[at]) : words_join(w, at, w->n);
+
+            strv_add(&b->values, rest);
+            at = w->n;
+            continue;
+        }
+        bind_value(b, w->raw[at++]);
+        if (!str_ends(want, "..."))
+            continue;
+        *ret = (struct misfit){ .at = at, .expected = then, .in_list = true };
+        while (at < w->n && !(then && literal_at(w, at, then)))
+            bind_value(b, w->raw[at++]);
+        if (then && at == w->n)
+            return false;
+    }
+    *ret = (struct misfit){ .at = at };
+    *ret_literals = literals;
+    return at == w->n;
+}
+
+struct number_type {
+    const char *name;
+    long min, max;
+};
+
+static const struct number_type number_types[] = {
+    { "PORT", 1, 65535 },
+    { "STATUS", 100, 599 },
+    { "COUNT", 0, 1000000 },
+};
+
+static int check_value(const char *type, const char *value, struct err **err)
+{
+    if (!*value)
+        return err_new(err, EINVAL, "%s is empty", type);
+    for (size_t i = 0; i < ARRAY_LEN(number_types); i++) {
+        const struct number_type *t = &number_types[i];
+        size_t digits = strspn(value, "0123456789");
+        long n;
+
+        if (!str_eq(type, t->name))
+            continue;
+        n = digits > 0 && digits < 10 && !value[digits] ? strtol(value, NULL, 10) : -1;
+        if (n < t->min || n > t->max)
+            return err_new(err, EINVAL, "'%s' is no %s: a number from %ld to %ld", value, type,
+                           t->min, t->max);
+    }
+    return 0;
+}
+
+static int check_values(const struct sentence *s, struct err **err)
+{
+    for (size_t i = 0; i < s->n_params; i++)
+        for (char **v = s->params[i].values; *v; v++)
+            if (check_value(s->params[i].name, *v, err) < 0)
+                return -EINVAL;
+    return 0;
+}
+
+/* The pattern of `kind` that fits best, bound into `ret`; NULL when none fits. `misfits`, one for
+ * each verb, keeps why; its `at` is 0 for verbs of other kinds. */
+static const struct verb *best_fit(const struct verb *verbs, char ***patterns, size_t n_verbs,
+                                   enum verb_kind kind, const struct words *w, struct sentence *ret,
+                                   struct misfit *misfits)
+{
+    const struct verb *best = NULL;
+    size_t most = 0;
+
+    for (size_t i = 0; i < n_verbs; i++) {
+        struct sentence s = { 0 };
+        size_t literals = 0;
+
+        misfits[i] = (struct misfit){ 0 };
+        if (verbs[i].kind == kind && fits(patterns[i], w, &s, &literals, &misfits[i]) &&
+            (!best || literals > most)) {
+            sentence_done(ret);
+            *ret = s;
+            best = &verbs[i];
+            most = literals;
+        } else {
+            sentence_done(&s);
+        }
+    }
+    return best;
+}
+
+static void add_choice(char ***choices, const struct misfit *m)
+{
+    CLEANUP_FREE char *choice = !m->expected            ? xstrdup("the end")
+                                : is_param(m->expected) ? xstrdup(m->expected)
+                                                        : xasprintf("'%s'", m->expected);
+
+    if (!strv_has(*choices, choice))
+        strv_add(choices, choice);
+}
+
+static char *choices_text(char *const *choices)
+{
+    struct buf b = BUF_INIT(SENTENCE_MAX * 4);
+    size_t n = strv_len(choices);
+
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_adds(&b, i + 1 == n ? " or " : ", ");
+        buf_adds(&b, choices[i]);
+    }
+    return buf_steal(&b);
+}
+
+/* Nothing fits: what those that came furthest wanted. */
+static int explain(const struct words *w, enum verb_kind kind, const struct verb *verbs,
+                   const struct misfit *misfits, size_t n_verbs, struct err **err)
+{
+    CLEANUP_STRV char **choices = NULL;
+    CLEANUP_FREE char *wanted = NULL, *before = NULL;
+    const char *found;
+    bool in_list = false;
+    size_t furthest = 0;
+
+    for (size_t i = 0; i < n_verbs; i++)
+        if (verbs[i].kind == kind && misfits[i].at > furthest)
+            furthest = misfits[i].at;
+    for (size_t i = 0; i < n_verbs; i++) {
+        if (verbs[i].kind != kind || misfits[i].at != furthest)
+            continue;
+        add_choice(&choices, &misfits[i]);
+        in_list |= misfits[i].in_list;
+    }
+    wanted = choices_text(choices);
+    before = words_join(w, 0, furthest);
+    found = furthest < w->n ? w->raw[furthest] : NULL;
+    if (furthest == 0)
+        return err_new(err, EINVAL, "'%s' begins no sentence of '%s': it expects %s", found,
+                       verb_kind_text(kind), wanted);
+    if (!found)
+        return err_new(err, EINVAL, "after '%s' expected %s, found the end", before, wanted);
+    if (in_list && w->n > furthest + 1)
+        return err_new(err, EINVAL, "after '%s', or further on, expected %s", before, wanted);
+    return err_new(err, EINVAL, "after '%s' expected %s, found '%s'", before, wanted, found);
+}
+
+const char *verb_kind_text(enum verb_kind kind)
+{
+    switch (kind) {
+    case VERB_DO:
+        return "do";
+    case VERB_FAULT:
+        return "fault";
+    case VERB_EXPECT:
+        return "expect";
+    }
+    abort();
+}
+
+static int match(const struct verb *verbs, char ***patterns, size_t n_verbs, enum verb_kind kind,
+                 const struct words *w, struct sentence *ret, struct err **err)
+{
+    static const enum verb_kind kinds[] = { VERB_DO, VERB_FAULT, VERB_EXPECT };
+    CLEANUP_FREE struct misfit *misfits = xcalloc(n_verbs + 1, sizeof(*misfits));
+
+    ret->verb = best_fit(verbs, patterns, n_verbs, kind, w, ret, misfits);
+    if (ret->verb)
+        return check_values(ret, err);
+    explain(w, kind, verbs, misfits, n_verbs, err);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct sentence other = { 0 };
+        bool there = best_fit(verbs, patterns, n_verbs, kinds[i], w, &other, misfits) != NULL;
+
+        sentence_done(&other);
+        if (there)
+            return err_new(err, EINVAL, "this sentence belongs under '%s', not under '%s'",
+                           verb_kind_text(kinds[i]), verb_kind_text(kind));
+    }
+    return -EINVAL;
+}
+
+static void words_cleanup(struct words *w)
+{
+    words_done(w);
+}
+
+int sentence_parse(const struct verb *verbs, size_t n_verbs, enum verb_kind kind, const char *text,
+                   struct sentence *ret, struct err **err)
+{
+    __attribute__((cleanup(words_cleanup))) struct words w = { 0 };
+    struct sentence s = { 0 };
+    char ***patterns;
+    int r;
+
+    r = words_split(text, &w, err);
+    if (r < 0)
+        return r;
+    patterns = xcalloc(n_verbs + 1, sizeof(*patterns));
+    for (size_t i = 0; i < n_verbs; i++)
+        patterns[i] = strv_split(verbs[i].pattern, " ");
+    r = match(verbs, patterns, n_verbs, kind, &w, &s, err);
+    for (size_t i = 0; i < n_verbs; i++)
+        strv_free(patterns[i]);
+    free(patterns);
+    if (r < 0) {
+        sentence_done(&s);
+        return r;
+    }
+    s.text = words_join(&w, 0, w.n);
+    *ret = s;
+    return 0;
+}
+
+char *const *sentence_values(const struct sentence *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_params; i++)
+        if (str_eq(s->params[i].name, name))
+            return s->params[i].values;
+    abort();
+}
+
+const char *sentence_value(const struct sentence *s, const char *name)
+{
+    return sentence_values(s, name)[0];
+}
+
+void sentence_done(struct sentence *s)
+{
+    for (size_t i = 0; i < s->n_params; i++)
+        strv_free(s->params[i].values);
+    free(s->text);
+    *s = (struct sentence){ 0 };
+}
