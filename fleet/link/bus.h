@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * NATS with JetStream KV, over nats.c. A bus reconnects for ever: nats.c's own reconnect handles the
- * usual case; when it closes the connection for good (two equal authorisation errors in a row) the
- * bus backs off with jitter and makes a new one. Events arrive on the loop's thread through a
- * mailbox. A bus without a loop (NULL) is for blocking use by scores, the rig and tests.
+ * NATS with JetStream KV, over nats.c. A bus reconnects for ever, whatever ended the connection, with
+ * exponential pauses and jitter. Events arrive on the loop's thread through a mailbox. A bus without
+ * a loop (NULL) is for blocking use by scores, the rig and tests: it has only the blocking calls and
+ * bus_publish(), and each of them connects again when it must.
  *
- * Writes: bus_put() is acknowledged by the server or fails; there is no silent queue. A write that
- * was started while there is no connection fails at once with ENOTCONN.
+ * Writes: bus_put() and bus_write() are acknowledged by the server or fail; there is no silent queue.
+ * A call that is made while there is no connection fails at once with ENOTCONN.
  */
 
 #include <stdbool.h>
@@ -18,18 +18,19 @@
 #include "base/err.h"
 
 struct bus_config {
-    const char *url;  /* "nats://127.0.0.1:4222"; "tls://" for TLS */
-    const char *name; /* client name, seen in the server's connz */
+    const char *url;             /* "nats://127.0.0.1:4222"; "tls://" for TLS */
+    const char *name;            /* client name, seen in the server's connz */
     const char *user, *password; /* NULL: none */
-    const char *ca_file; /* NULL: the system's */
-    int64_t reconnect_max_ms; /* longest pause between attempts; 0: 10 s */
+    const char *ca_file;         /* NULL: the system's */
+    int64_t reconnect_max_ms;    /* longest pause between attempts; 0: 10 s */
 };
 
 struct bus;
 
 struct bus_handler {
-    void (*connected)(void *userdata);                        /* also after each reconnect */
-    void (*disconnected)(const char *reason, void *userdata); /* goes on trying */
+    void (*connected)(void *userdata); /* also after each reconnect */
+    /* Goes on trying. Also when connecting fails: once for each new reason. */
+    void (*disconnected)(const char *reason, void *userdata);
     void *userdata;
 };
 
@@ -37,6 +38,8 @@ struct bus_handler {
  * strings are copied. */
 int bus_new(const struct bus_config *config, sd_event *loop, const struct bus_handler *handler,
             int64_t timeout_ms, struct bus **ret, struct err **err);
+/* Not from within a callback. Writes that wait are forgotten, their `done` is not called; watches are
+ * freed. */
 void bus_free(struct bus *b);
 DEFINE_CLEANUP(struct bus *, bus_free)
 bool bus_connected(const struct bus *b);
@@ -80,13 +83,16 @@ int bus_publish(struct bus *b, const char *subject, const char *data, size_t len
 struct bus_watch;
 
 struct bus_watch_handler {
-    void (*begin)(void *userdata);                               /* a snapshot follows */
+    void (*begin)(void *userdata);                                /* a snapshot follows */
     void (*entry)(const struct bus_entry *entry, void *userdata); /* value NULL: deleted */
     void (*end)(void *userdata); /* the snapshot is whole: what was not in it does not exist */
-    void (*trouble)(const struct err *err, void *userdata); /* e.g. no such bucket yet; goes on trying */
+    /* e.g. no such bucket yet; goes on trying. Once for the same trouble until a snapshot is whole. */
+    void (*trouble)(const struct err *err, void *userdata);
     void *userdata;
 };
 
+/* Needs a loop. May be made before there is a connection. Freed before the bus; within its own
+ * callbacks is fine. */
 int bus_watch_new(struct bus *b, const char *bucket, const char *filter,
                   const struct bus_watch_handler *handler, struct bus_watch **ret,
                   struct err **err);
