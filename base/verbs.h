@@ -15,19 +15,19 @@
 #include "base/err.h"
 
 struct verbs_option {
-    const char *name;   /* "report-dir", without dashes */
-    char letter;        /* 'r', or 0 */
-    const char *value;  /* "DIR" when it takes one, else NULL */
-    const char *help;   /* one line, no full stop */
+    const char *name;    /* "report-dir", without dashes */
+    char letter;         /* 'r', or 0 */
+    const char *value;   /* "DIR" when it takes one, else NULL */
+    const char *help;    /* one line, no full stop */
     const char *choices; /* "x86_64|aarch64" when closed, for the check and for completion */
 };
 
 struct verbs_args {
-    const char *command;      /* the subcommand's name */
-    char **positional;        /* borrowed from argv, NULL-terminated */
+    const char *command; /* the subcommand's name */
+    char **positional;   /* borrowed from argv, NULL-terminated */
     size_t n_positional;
     const struct verbs_option *options;
-    const char *values[32];   /* by option index; "" for a flag that was given, NULL when absent */
+    const char *values[32]; /* by option index; "" for a flag that was given, NULL when absent */
 };
 
 /* The value of option `name`; NULL when absent. Aborts on a name that is not in the table. */
@@ -35,21 +35,21 @@ const char *verbs_value(const struct verbs_args *args, const char *name);
 bool verbs_flag(const struct verbs_args *args, const char *name);
 
 struct verbs_command {
-    const char *name;      /* "run"; "" for a program without subcommands */
-    const char *arguments; /* "FILE..." for the usage line, "" for none */
-    int min, max;          /* number of positional arguments; max -1: any */
-    const char *help;      /* one line */
-    const char *details;   /* paragraphs for --help and the man page; NULL for none */
+    const char *name;                   /* "run"; "" for a program without subcommands */
+    const char *arguments;              /* "FILE..." for the usage line, "" for none */
+    int min, max;                       /* number of positional arguments; max -1: any */
+    const char *help;                   /* one line */
+    const char *details;                /* paragraphs for --help and the man page; NULL for none */
     const struct verbs_option *options; /* ends with an entry whose name is NULL; NULL for none */
-    const char *complete;  /* what positional arguments are: "file:*.yml", "none" */
+    const char *complete;               /* what positional arguments are: "file:*.yml", "none" */
     int (*run)(const struct verbs_args *args, void *userdata); /* returns the exit code */
 };
 
 struct verbs_program {
-    const char *name;    /* "rig" */
+    const char *name; /* "rig" */
     const char *version;
-    const char *summary; /* one line */
-    const char *exit_codes; /* text of the EXIT STATUS section, or NULL */
+    const char *summary;                  /* one line */
+    const char *exit_codes;               /* text of the EXIT STATUS section, or NULL */
     const struct verbs_command *commands; /* ends with an entry whose name is NULL */
 };
 
