@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+
+$(call library,rig/run,rig/run/*.c,rig/scenario base)
+$(call tests,rig/run/*_test.c,rig/run)
