@@ -25,8 +25,8 @@
 #include "base/strv.h"
 
 #define MAX_BODY_DEFAULT (1 << 20)
-#define CONNECT_TIMEOUT_MS 10000
-#define IDLE_CONNECTIONS 16
+#define CONNECTIONS_KEPT 64 /* busy ones count too, so more than what one host may have */
+#define HOST_CONNECTIONS 32 /* what is started beyond that waits for its turn */
 /* What libcurl may hand over in one turn of the loop; it stops at a few hundred KiB by itself. */
 #define STREAM_TURN_MAX (4 << 20)
 
@@ -141,6 +141,10 @@ static int set_tls(CURL *easy, struct pem_files *files, const struct http_peer *
     };
     char path[PEM_PATH_MAX];
 
+    /* An authority of our own is the only one: the system's would vouch for anybody (and take
+     * 100 ms to load for each connection). */
+    if (peer->ca_pem)
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (!table[i].pem)
             continue;
@@ -293,9 +297,6 @@ static int transfer_new(struct pem_files *files, const struct http_peer *peer,
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(request->timeout_ms < CONNECT_TIMEOUT_MS ? request->timeout_ms
-                                                                     : CONNECT_TIMEOUT_MS));
     /* A peer that vanished without a word is noticed within a minute. */
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
@@ -511,7 +512,8 @@ int http_new(sd_event *loop, struct http **ret, struct err **err)
     curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
     curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_set_timer);
     curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+    curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
     *ret = steal_ptr(h);
     return 0;
 }

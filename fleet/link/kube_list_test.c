@@ -202,13 +202,54 @@ TEST(a_list_survives_whatever_the_server_says)
 
 #define MAPS "/api/v1/namespaces/default/configmaps"
 
+static json_t *map_of(const char *name)
+{
+    return json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap", "metadata",
+                     "name", name);
+}
+
 static void post_map(struct kube *k, const char *name)
 {
-    CLEANUP_JSON json_t *map = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind",
-                                         "ConfigMap", "metadata", "name", name);
+    CLEANUP_JSON json_t *map = map_of(name);
     CLEANUP_ERR struct err *err = NULL;
 
     check_ok(kube_call(k, "POST", MAPS, KUBE_JSON, map, NULL, &err), err);
+}
+
+struct posting {
+    sd_event *loop;
+    int left;
+};
+
+static void on_posted(const json_t *object, const struct err *failure, void *userdata)
+{
+    struct posting *p = userdata;
+
+    check_str(failure ? err_text(failure) : NULL, NULL);
+    check_true(object != NULL);
+    if (--p->left == 0)
+        sd_event_exit(p->loop, 0);
+}
+
+static void post_many(struct kube *k, int n)
+{
+    struct posting posting = { .left = n };
+    CLEANUP(http_free) struct http *http = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_true(sd_event_new(&posting.loop) >= 0);
+    need_ok(http_new(posting.loop, &http, &err), err);
+    for (int i = 0; i < n; i++) {
+        CLEANUP_FREE char *name = xasprintf("map-%d", i);
+        CLEANUP_JSON json_t *map = map_of(name);
+
+        need_ok(kube_start(http, k, "POST", MAPS, KUBE_JSON, map, on_posted, &posting, NULL, &err),
+                err);
+    }
+    sd_event_loop(posting.loop);
+    check_int(posting.left, 0);
+    http_free(steal_ptr(http));
+    sd_event_unref(posting.loop);
 }
 
 static int restart_and_post(sd_event_source *source, uint64_t usec, void *userdata)
@@ -238,10 +279,7 @@ TEST(a_list_of_many_is_whole_and_outlives_the_api_server)
     SERVERS_NEED_KUBE();
     need_ok(servers_kube_start(&server, &err), err);
     need_ok(kube_load(server.kubeconfig, &k, &err), err);
-    for (int i = 0; i < 1100; i++) {
-        CLEANUP_FREE char *name = xasprintf("map-%d", i);
-        post_map(k, name);
-    }
+    post_many(k, 1100);
     said.stop_at_ends = 1;
     check_true(run_until(&said, &loop, &http, k, MAPS, &list));
     check_int(said.puts, 1100);
