@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#include "fleet/agent/decide.h"
+#include "fleet/link/bus.h"
+#include <systemd/sd-event.h>

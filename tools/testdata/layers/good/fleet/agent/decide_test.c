@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#include "base/clock.h"
+#include "fleet/agent/decide.h"

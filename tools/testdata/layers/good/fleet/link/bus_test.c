@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#include "fleet/testing/servers.h"
+#include <nats/nats.h>
