@@ -31,8 +31,7 @@ static void on_event(enum kube_event event, const json_t *object, const struct e
         break;
     case KUBE_PUT:
         s->puts++;
-        if (s->text.len < 4096)
-            buf_addf(&s->text, "put:%s ", name);
+        buf_addf(&s->text, "put:%s ", name);
         break;
     case KUBE_GONE:
         buf_addf(&s->text, "gone:%s ", name);
