@@ -12,10 +12,10 @@
 #include "fleet/wire/names.h"
 #include "fleet/wire/resource.h"
 
-#define LABEL_KEY_MAX 317 /* 253 of prefix, a slash, 63 of name */
+#define LABEL_KEY_MAX 317 /* bytes: 253 of prefix, a slash, 63 of name */
 #define LABEL_VALUE_MAX 63
-#define EXPRESSIONS_MAX 64
-#define VALUES_MAX 256
+#define EXPRESSIONS_MAX 64 /* of each kind of requirement */
+#define VALUES_MAX 256     /* of a requirement */
 
 /*
  * Pieces of schema. Each takes over the JSON that it is given.
@@ -99,25 +99,41 @@ static json_t *conditions(void)
 /*
  * Deployment
  */
+
+/* The syntax of Kubernetes' own labels: a selector that breaks it could match nothing. */
+#define LABEL_WORD "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+#define LABEL_VALUE "^(" LABEL_WORD ")?$"
+#define LABEL_KEY "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?" LABEL_WORD "$"
+
+static json_t *label_value(void)
+{
+    return json_pack("{s:s, s:i, s:s}", "type", "string", "maxLength", LABEL_VALUE_MAX, "pattern",
+                     LABEL_VALUE);
+}
+
 static json_t *match_labels(void)
 {
-    return with(typed("object", "Labels that a device must have, with these values."),
-                "additionalProperties",
-                json_pack("{s:s, s:i}", "type", "string", "maxLength", LABEL_VALUE_MAX));
+    json_t *labels = with(typed("object", "Labels that a device must have, with these values."),
+                          "additionalProperties", label_value());
+
+    with(labels, "maxProperties", json_integer(EXPRESSIONS_MAX));
+    return ruled(labels, "self.all(key, key.matches('" LABEL_KEY "'))",
+                 "a label key is NAME or DOMAIN/NAME, NAME of at most 63 letters, digits, \"-\", "
+                 "\"_\", \".\" with a letter or digit at both ends");
 }
 
 static json_t *match_expressions(void)
 {
     json_t *operators = json_pack("[s, s, s, s]", "In", "NotIn", "Exists", "DoesNotExist");
-    json_t *values = list("What In and NotIn compare with.",
-                          json_pack("{s:s, s:i}", "type", "string", "maxLength", LABEL_VALUE_MAX));
+    json_t *values = list("What In and NotIn compare with.", label_value());
+    json_t *key =
+            with(text_up_to(LABEL_KEY_MAX, "The label's key."), "pattern", json_string(LABEL_KEY));
     json_t *expression = NULL;
 
     with(values, "x-kubernetes-list-type", json_string("atomic"));
     with(values, "maxItems", json_integer(VALUES_MAX));
     expression = object("A condition on one label.",
-                        json_pack("{s:o, s:o, s:o}", "key",
-                                  text_up_to(LABEL_KEY_MAX, "The label's key."), "operator",
+                        json_pack("{s:o, s:o, s:o}", "key", key, "operator",
                                   with(text("How it is compared."), "enum", operators), "values",
                                   values));
     with(expression, "required", json_pack("[s, s]", "key", "operator"));

@@ -61,7 +61,7 @@ int type_error(const json_t *value, const char *want, struct err **err);
 int string_decode(const json_t *value, const char **ret, struct err **err);
 /* The same of a member that must be there. */
 int string_member(const json_t *object, const char *key, const char **ret, struct err **err);
-/* New reference; bytes that are not UTF-8 become U+FFFD, and what follows `max` characters is cut. */
+/* New reference. Bytes that are not UTF-8 become U+FFFD; what follows `max` characters is cut. */
 json_t *string_encode(const char *s, size_t max);
 
 /* `s` in double quotes for an error text: cut when long, and everything but printable ASCII

@@ -30,7 +30,7 @@ bool labels_equal(const struct labels *a, const struct labels *b);
 void labels_copy(struct labels *dst, const struct labels *src);
 void labels_done(struct labels *l);
 
-/* Kubernetes' syntax of label keys and values; a device that sends others is refused at decoding. */
+/* Kubernetes' syntax of label keys and values; the decoders refuse others. */
 int label_check(const char *key, const char *value, struct err **err);
 
 int labels_decode(const json_t *object, struct labels *ret, struct err **err);

@@ -3,8 +3,8 @@
 
 /*
  * The score of a deployment: {"type": "PodmanV0", "data": {"services": [...]}}. The operator routes
- * it as bytes and looks at nothing but its size and type's shape; the agent decodes it. Cap: 256 KiB, 64 services,
- * 256 entries of each list in a service.
+ * it as bytes and looks at nothing but its size and its type's shape; the agent decodes it. Caps:
+ * 256 KiB, 64 services, 256 entries of each list in a service.
  */
 
 #include <stdbool.h>
@@ -28,7 +28,7 @@ struct env_var {
 };
 
 struct volume {
-    char *host_path, *container_path; /* absolute */
+    char *host_path, *container_path; /* absolute, as podman shows them: "/a/b", no "." or ".." */
     bool read_only;
 };
 
