@@ -12,7 +12,8 @@
 #                                                      passed over. NAME is the folder.
 #   $(call program,NAME,SOURCES,LIBRARIES,PACKAGES)    build/VARIANT/bin/NAME, and bin/NAME to run it
 #   $(call tests,SOURCES,LIBRARIES,PACKAGES,PROGRAMS)  a program for each file, run by `make check`;
-#                                                      PROGRAMS of ours that it runs are built first
+#                                                      PROGRAMS of ours that it runs are built first.
+#                                                      A script, thing_test.sh, prints TAP, too
 #   $(call fuzzers,SOURCES,LIBRARIES,PACKAGES)         a libFuzzer target for each file, run by
 #                                                      `make fuzz`; seeds: testdata/ beside the file
 #
@@ -95,7 +96,9 @@ with  = $(sort $(foreach l,$1,$l $(call with,$(libraries.$l))))
 
 library = $(eval $(call library_,$(strip $1),$(filter-out %_test.c %_fuzz.c %/main.c,$(call files,$2)),$3,$4))
 program = $(eval $(call linked_,programs,$(out)/bin/$(strip $1),$(call files,$2),$3,$4))
-tests   = $(foreach f,$(call files,$1),$(eval $(call linked_,tests_,$(f:%.c=$(out)/test/%),$f,$2,$3,$4)))
+tests   = $(foreach f,$(filter %.c,$(call files,$1)),$(eval \
+          $(call linked_,tests_,$(f:%.c=$(out)/test/%),$f,$2,$3,$4)))$(eval \
+          scripts += $(patsubst %.sh,$(out)/test/%,$(filter %.sh,$(call files,$1))))
 fuzzers = $(foreach f,$(call files,$1),$(eval $(call linked_,fuzzers_,$(f:%.c=$(out)/fuzz/%),$f,$2,$3)))
 
 define library_
@@ -138,6 +141,10 @@ $(programs) $(tests_) $(fuzzers_): $$(call lib,$$(needed))
 		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		$(if $(outside),$$(pkg-config --libs $(outside)))
 
+$(scripts): $(out)/test/%: %.sh
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s "$$@"\n' $< >$@ && chmod +x $@
+
 # Started from anywhere, bin/NAME finds its way into the devbox.
 bin/%: $(out)/bin/% always
 	@mkdir -p $(@D)
@@ -148,16 +155,24 @@ bin/%: $(out)/bin/% always
 #
 # What people say
 #
-.PHONY: all check test demo lint format fuzz fuzz-here clean help always
+.PHONY: all check test images demo lint format fuzz fuzz-here clean help always
 chosen = $(if $T,$(filter $(foreach t,$T,$(out)/test/$t% $(out)/fuzz/$t%),$1),$1)
+these  = $(call chosen,$(tests_) $(scripts))
+recipes := $(patsubst images/%.sh,image-%,$(filter-out %_test.sh %/lib.sh,$(wildcard images/*.sh)))
 
 all: $(programs:$(out)/%=%) ## build the programs: bin/NAME (the default)
 
-check: $(if $T,,$(programs)) $(call chosen,$(tests_)) ## run the unit and component tests; T=PATH: only those below it
-	@tools/run-tests $(out) $(call chosen,$(tests_))
+check: $(if $T,,$(programs)) $(these) ## run the tests of this VARIANT; T=PATH: only those below it
+	@tools/run-tests $(out) $(these)
 
-test: ## all tests, plain and under the sanitizers
+test: images ## run all tests, plain and under the sanitizers, against real servers
 	@+tools/run-variants debug san tsan:fleet/link
+
+images: $(recipes) ## build what scenarios and tests run on: servers, device, containers; cached
+
+.PHONY: $(recipes)
+$(recipes): image-%:
+	@images/$*.sh
 
 demo: all ## run the power-cycle scenario on a machine of its own
 	bin/rig run scenarios/power-cycle.yml
@@ -166,7 +181,7 @@ lint: ## layers, style and layout of the code; tests of the tools that check the
 	@tools/lint
 
 format: ## lay out all C with clang-format
-	@git ls-files -co --exclude-standard '*.[ch]' | xargs -r clang-format -i
+	@git ls-files -co --exclude-standard '*.[ch]' | grep -v /testdata/ | xargs -r clang-format -i
 
 fuzz: ## run every fuzzer for FUZZ_SECONDS (60), two at a time
 	@+$(MAKE) --no-print-directory VARIANT=fuzz fuzz-here
