@@ -213,6 +213,7 @@ cleanup() {
 	trap '' INT TERM HUP
 	if [ -n "$build_pid" ]; then
 		kill -TERM -- "-$build_pid" 2>/dev/null || true
+		wait "$build_pid" 2>/dev/null || true
 		for ((i = 0; i < 50; i++)); do
 			kill -0 -- "-$build_pid" 2>/dev/null || break
 			sleep 0.1

@@ -125,15 +125,15 @@ type strategy struct {
 	namespaced bool
 }
 
-func (s strategy) NamespaceScoped() bool                                     { return s.namespaced }
-func (strategy) PrepareForCreate(context.Context, runtime.Object)            {}
-func (strategy) PrepareForUpdate(_ context.Context, _, _ runtime.Object)     {}
-func (strategy) Validate(context.Context, runtime.Object) field.ErrorList    { return nil }
-func (strategy) WarningsOnCreate(context.Context, runtime.Object) []string   { return nil }
+func (s strategy) NamespaceScoped() bool                                          { return s.namespaced }
+func (strategy) PrepareForCreate(context.Context, runtime.Object)                 {}
+func (strategy) PrepareForUpdate(_ context.Context, _, _ runtime.Object)          {}
+func (strategy) Validate(context.Context, runtime.Object) field.ErrorList         { return nil }
+func (strategy) WarningsOnCreate(context.Context, runtime.Object) []string        { return nil }
 func (strategy) WarningsOnUpdate(_ context.Context, _, _ runtime.Object) []string { return nil }
-func (strategy) Canonicalize(runtime.Object)                                 {}
-func (strategy) AllowCreateOnUpdate() bool                                   { return false }
-func (strategy) AllowUnconditionalUpdate() bool                              { return true }
+func (strategy) Canonicalize(runtime.Object)                                      {}
+func (strategy) AllowCreateOnUpdate() bool                                        { return false }
+func (strategy) AllowUnconditionalUpdate() bool                                   { return true }
 func (strategy) ValidateUpdate(_ context.Context, _, _ runtime.Object) field.ErrorList {
 	return nil
 }

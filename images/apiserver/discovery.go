@@ -3,14 +3,14 @@
 package main
 
 import (
+	"slices"
+
 	apiext "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
 	"k8s.io/client-go/tools/cache"
-
-	"slices"
 )
 
 // installGroupList serves /apis, which kube-aggregator does in a whole cluster.  New

@@ -104,8 +104,9 @@ func serverConfig(opts *options.CustomResourceDefinitionsServerOptions, tokens s
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", tokens, err)
 		}
+		// an unknown token is an error, not an anonymous request
 		auth := &generic.Authentication
-		auth.Authenticator = union.New(bearertoken.New(table), auth.Authenticator)
+		auth.Authenticator = union.NewFailOnError(bearertoken.New(table), auth.Authenticator)
 	}
 	definitions := withCoreDefinitions(utilopenapi.GetOpenAPIDefinitionsWithoutDisabledFeatures(openapi.GetOpenAPIDefinitions))
 	namer := openapinamer.NewDefinitionNamer(apiserver.Scheme, scheme.Scheme)
