@@ -16,6 +16,9 @@ DEFINE_CLEANUP(json_t *, json_decref)
 
 /* Parses `len` bytes, at most `max`. Refuses duplicate members, trailing bytes and embedded NULs. */
 int json_parse(const char *data, size_t len, size_t max, json_t **ret, struct err **err);
+/* The same for answers of a server that stores what its users sent: strings may hold NULs and an
+ * integer beyond 64 bits is read as a real, so that one odd object does not hide all others. */
+int json_parse_wide(const char *data, size_t len, size_t max, json_t **ret, struct err **err);
 
 /* Compact, member order kept. Never NULL; the caller frees it. */
 char *json_text(const json_t *value);

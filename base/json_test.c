@@ -170,4 +170,33 @@ TEST(an_optional_member_that_is_absent_or_null_leaves_the_default)
     check_true(b);
 }
 
+TEST(the_wide_parser_takes_what_an_api_server_stores)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        { "{\"a\":\"x\\u0000y\"}", "{\"a\":\"x\\u0000y\"}" },
+        { "[100000000000000000000]", "[1e20]" },
+        { "[-100000000000000000000,1]", "[-1e20,1]" },
+        { "[\"100000000000000000000\\\\\",1e400]", NULL },
+        { "[\"\\\"100000000000000000000\",9223372036854775808,7]",
+          "[\"\\\"100000000000000000000\",9.2233720368547758e18,7]" },
+        { "[9223372036854775807,1.5]", "[9223372036854775807,1.5]" },
+        { "[100000000000000000000", NULL },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP_JSON json_t *value = NULL;
+        CLEANUP_ERR struct err *err = NULL;
+        CLEANUP_FREE char *text = NULL;
+        int r;
+
+        check_case("%s", rows[i].text);
+        r = json_parse_wide(rows[i].text, strlen(rows[i].text), 1000, &value, &err);
+        check_int(r, rows[i].want ? 0 : -EBADMSG);
+        text = value ? json_text(value) : NULL;
+        check_str(text, rows[i].want);
+    }
+}
+
 CHECK_MAIN()

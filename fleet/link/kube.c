@@ -73,7 +73,7 @@ int kube_status(const struct http_response *response, struct err **err)
 
     if (response->status >= 200 && response->status < 300)
         return 0;
-    if (json_parse(response->body, response->len, KUBE_ANSWER_MAX, &object, NULL) == 0) {
+    if (json_parse_wide(response->body, response->len, KUBE_ANSWER_MAX, &object, NULL) == 0) {
         message = json_path_str(object, "message");
         reason = json_path_str(object, "reason");
     }
@@ -89,7 +89,7 @@ int kube_answer(const struct http_response *response, json_t **ret, struct err *
 
     if (r < 0)
         return r;
-    r = json_parse(response->body, response->len, KUBE_ANSWER_MAX, ret, err);
+    r = json_parse_wide(response->body, response->len, KUBE_ANSWER_MAX, ret, err);
     return r < 0 ? err_wrap(err, "the API server's answer") : 0;
 }
 

@@ -162,7 +162,7 @@ static int take_event(struct kube_list *l, const char *text, size_t len, struct 
     const char *type, *version;
     const json_t *object;
 
-    if (json_parse(text, len, EVENT_MAX, &event, err) < 0)
+    if (json_parse_wide(text, len, EVENT_MAX, &event, err) < 0)
         return err_wrap(err, "an event of %s", l->path);
     type = json_path_str(event, "type");
     object = json_object_get(event, "object");
