@@ -5,6 +5,10 @@
  * Settings files: YAML read by libcyaml with a schema. An unknown or misspelt key, a missing one or
  * one of the wrong type is an error "FILE:LINE:COLUMN: ..." that names the key. Secrets do not
  * stand in settings files: a setting names the file that holds one (conf_secret()).
+ *
+ * The rules of base/yaml.h hold here too, and types are meant: a number in quotes is no number, and
+ * true and false are the only booleans. The top of a schema is a mapping with CYAML_FLAG_POINTER.
+ * An absent optional field is zero; an empty file is a mapping without fields.
  */
 
 #include <cyaml/cyaml.h>
@@ -13,7 +17,7 @@
 
 /* Loads `path` (at most 256 KiB) by `schema` into *ret, which the caller frees with conf_free(). */
 int conf_load(const char *path, const cyaml_schema_value_t *schema, void **ret, struct err **err);
-/* The same from memory; `name` stands in errors. */
+/* The same from memory, for tests and fuzzers; `name` stands in errors. */
 int conf_parse(const char *name, const char *text, size_t len, const cyaml_schema_value_t *schema,
                void **ret, struct err **err);
 void conf_free(const cyaml_schema_value_t *schema, void *data);

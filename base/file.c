@@ -19,31 +19,38 @@ static void cleanup_dirp(DIR **dir)
 }
 #define CLEANUP_DIR __attribute__((cleanup(cleanup_dirp)))
 
-int file_read(const char *path, size_t max, char **ret, size_t *ret_len, struct err **err)
+int file_read_fd(int fd, const char *name, size_t max, char **ret, size_t *ret_len,
+                 struct err **err)
 {
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     CLEANUP_BUF struct buf text = BUF_INIT(max);
     char chunk[8192];
 
-    if (fd < 0)
-        return err_errno(err, errno, "reading %s", path);
     for (;;) {
         ssize_t n = read(fd, chunk, sizeof(chunk));
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return err_errno(err, errno, "reading %s", path);
+            return err_errno(err, errno, "reading %s", name);
         if (n == 0)
             break;
         buf_add(&text, chunk, (size_t)n);
         if (text.overflow)
-            return err_new(err, EFBIG, "reading %s: larger than %zu bytes", path, max);
+            return err_new(err, EFBIG, "reading %s: larger than %zu bytes", name, max);
     }
     if (ret_len)
         *ret_len = text.len;
     *ret = buf_steal(&text);
     return 0;
+}
+
+int file_read(const char *path, size_t max, char **ret, size_t *ret_len, struct err **err)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_errno(err, errno, "reading %s", path);
+    return file_read_fd(fd, path, max, ret, ret_len, err);
 }
 
 static int write_all(int fd, const char *data, size_t len)
