@@ -20,6 +20,7 @@
 #define PODMAN_LABEL_SPEC "io.nationtech.fleet.spec" /* digest of the service's spec, hex */
 
 #define PODMAN_STOP_S 300 /* longest graceful stop, seconds */
+#define PODMAN_PULL_MS (30 * 60 * 1000)
 
 /* One of our containers as podman reports it. */
 struct container {
@@ -27,7 +28,7 @@ struct container {
     char *deployment, *service, *spec; /* from its labels; "" when a label is missing */
     char *state;                       /* "running", "created", "exited", "paused", ... */
     int exit_code;
-    /* As inspected, for drift; */
+    /* As inspected, for drift. */
     char *image, *image_id;
     struct port_mapping *ports;
     size_t n_ports;
@@ -46,6 +47,7 @@ void containers_done(struct containers *list);
 struct podman;
 
 int podman_new(struct http *h, const char *socket_path, struct podman **ret, struct err **err);
+/* Operations that run are given up without calling back. Before http_free(). */
 void podman_free(struct podman *p);
 DEFINE_CLEANUP(struct podman *, podman_free)
 
@@ -56,14 +58,18 @@ typedef void (*podman_done)(const struct err *failure, void *userdata);
 
 /* Lists and inspects all our containers. The list is borrowed during the callback. */
 int podman_list(struct podman *p,
-                void (*done)(const struct containers *list, const struct err *failure, void *userdata),
+                void (*done)(const struct containers *list, const struct err *failure,
+                             void *userdata),
                 void *userdata, struct err **err);
+/* Whether podman answers at all. */
+int podman_ping(struct podman *p, podman_done done, void *userdata, struct err **err);
 int podman_image_exists(struct podman *p, const char *image,
                         void (*done)(bool exists, const struct err *failure, void *userdata),
                         void *userdata, struct err **err);
 int podman_pull(struct podman *p, const char *image, podman_done done, void *userdata,
                 struct err **err);
-/* Creates (does not start) the container for `service` of `deployment` under `name`. */
+/* Creates (does not start) the container for `service` of `deployment` under `name`. Its image must
+ * exist. */
 int podman_create(struct podman *p, const char *name, const char *deployment,
                   const struct service *service, const char *spec_digest, podman_done done,
                   void *userdata, struct err **err);
@@ -74,6 +80,7 @@ int podman_stop(struct podman *p, const char *container, int timeout_s, podman_d
                 void *userdata, struct err **err);
 int podman_rename(struct podman *p, const char *container, const char *name, podman_done done,
                   void *userdata, struct err **err);
-/* Removes a stopped container; an absent one is success. */
+/* Removes a container with its anonymous volumes, in whatever state it is: what still runs in it is
+ * killed, so stop it first. An absent one is success. */
 int podman_remove(struct podman *p, const char *container, podman_done done, void *userdata,
                   struct err **err);
