@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+/* The Kubernetes API, as a person with kubectl uses it. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/strv.h"
+#include "rig/verbs/look.h"
+
+#define FIELD_MANAGER "rig"
+
+static int apply_one(struct verb_run *run, const struct manifest *m, char note[static SAMPLE_MAX],
+                     struct err **err)
+{
+    const char *kind = json_path_str(m->object, "kind");
+    const char *name = json_path_str(m->object, "metadata.name");
+    size_t len = strlen(note);
+    bool changed = false;
+    int r;
+
+    r = kube_apply(lab_kube(run->lab), m->object, FIELD_MANAGER, &changed, err);
+    if (r < 0)
+        return err_wrap(err, "applying %s %s", kind, name);
+    snprintf(note + len, SAMPLE_MAX - len, "%s%s %s %s", len ? ", " : "", kind, name,
+             changed ? "changed" : "unchanged");
+    return 0;
+}
+
+static int apply_act(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],
+                     struct err **err)
+{
+    const char *path = sentence_value(s, "FILE");
+
+    for (size_t i = 0; i < run->scenario->n_manifests; i++) {
+        const struct manifest *m = &run->scenario->manifests[i];
+
+        if (str_eq(m->path, path) && apply_one(run, m, note, err) < 0)
+            return err_wrap(err, "%s", path);
+    }
+    return 0;
+}
+
+/* The Deployment object that a sentence names. */
+static const json_t *deployment_of(struct verb_run *run, const struct sentence *s)
+{
+    return scenario_deployment(run->scenario, sentence_value(s, "DEPLOYMENT"))->object;
+}
+
+static int delete_act(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],
+                      struct err **err)
+{
+    struct kube *kube = lab_kube(run->lab);
+    CLEANUP_FREE char *path = NULL;
+    int r;
+
+    (void)note;
+    r = kube_object_path(kube, deployment_of(run, s), &path, err);
+    if (r < 0)
+        return r;
+    return kube_call(kube, "DELETE", path, NULL, NULL, NULL, err);
+}
+
+static int gone_check(struct verb_run *run, const struct sentence *s, struct sample *ret,
+                      struct err **err)
+{
+    CLEANUP_JSON json_t *object = NULL;
+    int r = look_object(run, deployment_of(run, s), &object, err);
+
+    if (r == -ENOENT)
+        return seen(ret, VERDICT_YES, "there is no such object");
+    if (r < 0)
+        return r;
+    if (json_path(object, "metadata.deletionTimestamp"))
+        return seen(ret, VERDICT_NO, "the object is being deleted and still has its finalizer");
+    return seen(ret, VERDICT_NO, "the object is there and nobody deletes it");
+}
+
+static int aggregate_check(struct verb_run *run, const struct sentence *s, struct sample *ret,
+                           struct err **err)
+{
+    long succeeded = strtol(s->params[1].values[0], NULL, 10);
+    long matched = strtol(s->params[2].values[0], NULL, 10);
+    CLEANUP_JSON json_t *object = NULL;
+    json_int_t generation, observed;
+    const json_t *a;
+    bool yes;
+    int r = look_object(run, deployment_of(run, s), &object, err);
+
+    if (r == -ENOENT)
+        return seen(ret, VERDICT_NO, "there is no such object");
+    if (r < 0)
+        return r;
+    generation = json_path_int(object, "metadata.generation", 0);
+    observed = json_path_int(object, "status.observedGeneration", 0);
+    a = json_path(object, "status.aggregate");
+    if (!a)
+        return seen(ret, VERDICT_NO, "the operator has written no aggregate yet");
+    yes = observed == generation && json_path_int(a, "succeeded", -1) == succeeded &&
+          json_path_int(a, "matchedDeviceCount", -1) == matched;
+    return seen(ret, yes ? VERDICT_YES : VERDICT_NO,
+                "%lld succeeded, %lld failed, %lld pending of %lld matched; "
+                "generation %lld, observed %lld",
+                (long long)json_path_int(a, "succeeded", -1),
+                (long long)json_path_int(a, "failed", -1),
+                (long long)json_path_int(a, "pending", -1),
+                (long long)json_path_int(a, "matchedDeviceCount", -1), (long long)generation,
+                (long long)observed);
+}
+
+const struct verb_impl verb_apply = { .act = apply_act };
+const struct verb_impl verb_delete_deployment = { .act = delete_act };
+const struct verb_impl verb_deployment_gone = { .check = gone_check };
+const struct verb_impl verb_aggregate = { .check = aggregate_check };
