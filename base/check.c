@@ -55,7 +55,7 @@ void check_register(const char *name, void (*fn)(void))
     tests[n_tests++] = (struct test){ .name = name, .fn = fn };
 }
 
-static void set_text(char **dst, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0))) set_text(char **dst, const char *fmt, va_list ap)
 {
     free(*dst);
     if (vasprintf(dst, fmt, ap) < 0)

@@ -35,7 +35,8 @@ static void documents_done(struct documents *d)
 #define CLEANUP_DOCUMENTS __attribute__((cleanup(documents_done)))
 
 /* Keeps libcyaml's first complaint; a backtrace follows it. */
-static void keep_first(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
+static void __attribute__((format(printf, 3, 0))) keep_first(cyaml_log_t level, void *ctx,
+                                                             const char *fmt, va_list args)
 {
     struct buf *first = ctx;
 

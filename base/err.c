@@ -14,7 +14,7 @@ struct err {
     char *next; /* what to do next, or NULL */
 };
 
-static char *vtext(const char *fmt, va_list ap)
+static char *__attribute__((format(printf, 1, 0))) vtext(const char *fmt, va_list ap)
 {
     char *text = NULL;
 
