@@ -218,7 +218,8 @@ TEST(signals_are_reset_in_a_child)
     signal(SIGUSR1, SIG_DFL);
     need_true(sscanf(out, "SigBlk: %lx SigIgn: %lx", &blocked, &ignored) == 2);
     check_int(blocked, 0);
-    check_int(ignored, 0);
+    /* 32 and 33 are libc's own, out of our reach: we may have got them ignored ourselves. */
+    check_int(ignored & ~(3UL << 31), 0);
 }
 
 TEST(a_child_is_polled_waited_for_and_stopped)
