@@ -82,6 +82,20 @@ static void subject_waits(void)
     check_within(20, n == 4);
 }
 
+static void subject_compares_with_a_file(void)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/golden", check_tmpdir());
+
+    check_golden("text\n", path); /* absent */
+    setenv("CHECK_REGEN", "1", 1);
+    check_true(check_golden("text\n", path));
+    unsetenv("CHECK_REGEN");
+    check_true(check_golden("text\n", path));
+    check_golden("other\n", path);
+    free(check_read("/no/such", NULL));
+    printf("# went on\n");
+}
+
 static void __attribute__((constructor)) register_subjects(void)
 {
     if (!getenv("CHECK_SUBJECTS"))
@@ -96,6 +110,7 @@ static void __attribute__((constructor)) register_subjects(void)
     check_register("x_crashes", subject_crashes);
     check_register("x_makes_a_folder", subject_makes_a_folder);
     check_register("x_waits", subject_waits);
+    check_register("x_compares", subject_compares_with_a_file);
 }
 
 /* Runs the subjects `a` and `b` (or NULL); returns the status of waitpid(). */
@@ -212,6 +227,20 @@ TEST(the_folders_of_the_tests_are_removed)
     dir += 2;
     dir[strcspn(dir, "\n")] = '\0';
     check_true(access(dir, F_OK) < 0);
+}
+
+TEST(a_text_is_compared_with_a_file_or_written_to_it_on_request)
+{
+    CLEANUP_FREE char *out = NULL;
+    int failures = 0;
+
+    check_int(WEXITSTATUS(run_subjects("x_compares", NULL, &out)), 1);
+    for (const char *at = out; (at = strstr(at, "# base/")); at++)
+        failures++;
+    check_int(failures, 3);
+    check_has(out, "/golden: got \"other\\n\", want \"text\\n\"\n");
+    check_has(out, "cannot read /no/such");
+    check_true(!strstr(out, "went on"));
 }
 
 TEST(waiting_ends_early_when_the_condition_holds_and_fails_when_it_does_not)

@@ -56,6 +56,9 @@ TEST(a_file_above_its_cap_or_absent_is_an_error_that_names_it)
     check_int(file_read(gone, 3, &text, NULL, &err), -ENOENT);
     check_has(err_text(err), gone);
     check_int(file_read("/", 3, &text, NULL, &err), -EISDIR);
+    check_int(file_write("/dev/full", "x", 1, 0600, &err), -ENOSPC);
+    check_has(err_text(err), "/dev/full");
+    check_int(file_write("/no/such", "x", 1, 0600, &err), -ENOENT);
     check_true(!text);
     check_true(!file_exists(gone));
 }

@@ -121,7 +121,8 @@ TEST(a_grandchild_that_keeps_the_output_open_does_not_hold_us_up)
 
 TEST(a_program_that_cannot_run_says_why)
 {
-    CLEANUP_FREE char *plain = xasprintf("%s/plain", check_tmpdir());
+    const char *dir = check_tmpdir();
+    CLEANUP_FREE char *plain = xasprintf("%s/plain", dir), *path = xasprintf("PATH=%s", dir);
     CLEANUP_ERR struct err *err = NULL;
     struct proc p = { .pid = -7 };
     FILE *f = fopen(plain, "we");
@@ -137,6 +138,9 @@ TEST(a_program_that_cannot_run_says_why)
     check_int(proc_spawn(&(struct proc_spec){ .argv = ARGV("true"), .cwd = "/no/such" }, &p, &err),
               -ENOENT);
     check_str(err_text(err), "starting true: entering its folder: No such file or directory");
+    check_int(proc_spawn(&(struct proc_spec){ .argv = ARGV("plain"), .env = ARGV(path) }, &p, &err),
+              -EACCES);
+    check_str(err_text(err), "starting plain: Permission denied");
     check_int(p.pid, -7);
     check_int(waitpid(-1, NULL, WNOHANG), -1); /* no zombie is left */
 }
