@@ -30,6 +30,7 @@ struct lab_config {
     const char *programs;  /* folder of fleet-operator and fleet-agent */
     const char *arch;      /* "x86_64" */
     const char *libvirt_uri; /* NULL: choose */
+    const char *accel;       /* "kvm", "tcg"; NULL: what a boot probe proved */
     const char *apiserver;   /* NULL: KUBEBUILDER_ASSETS, else our own */
     int cpus, memory_mb, disk_gb; /* of a device */
     int64_t heartbeat_ms, unreachable_after_ms, tick_ms; /* of the deployed programs */
