@@ -5,6 +5,9 @@
  * the folder of the finished artefact; what is missing is built, several side by side, with their
  * progress lines passed on. */
 
+#include <signal.h>
+#include <stddef.h>
+
 #include "base/err.h"
 
 struct artefact {
@@ -13,8 +16,10 @@ struct artefact {
     char *dir;            /* set by artefacts_ensure(); owned */
 };
 
-/* `images_dir` is the folder of the recipes. `progress` gets each line of a build. */
+/* `images_dir` is the folder of the recipes. `progress` gets each line of a build. Once `stop` (may
+ * be NULL) is set, or one recipe failed, the others are ended and cleaned up. */
 int artefacts_ensure(const char *images_dir, struct artefact *items, size_t n,
+                     const volatile sig_atomic_t *stop,
                      void (*progress)(const char *line, void *userdata), void *userdata,
                      struct err **err);
 void artefacts_done(struct artefact *items, size_t n);

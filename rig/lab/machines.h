@@ -6,6 +6,8 @@
  * where one answers and its QEMU is new enough (8.0; older TCG panics the device kernel); else a private libvirtd is started as a child of the
  * supervisor and stopped with it. Domains are started with AUTODESTROY, so that a killed rig leaves
  * none running; a definition left over with one of our names is destroyed, undefined and made anew.
+ * Every wait ends with -ECANCELED when the supervisor's stop flag is set, and with the last words of
+ * a component that died meanwhile.
  *
  * Disks are overlays on the device image. Networking is the emulator's user networking with ports
  * forwarded from this host's loopback. KVM is used only when a boot probe proved it on this host
@@ -28,15 +30,18 @@ struct machines_config {
 
 int machines_new(struct supervisor *s, const struct machines_config *config, struct machines **ret,
                  struct err **err);
-/* Destroys and undefines all of them, and ends the private daemon. */
+/* Destroys and undefines all of them, removes their disks, and ends the private daemon. */
 void machines_free(struct machines *m);
 DEFINE_CLEANUP(struct machines *, machines_free)
 
 /* The capability. Owned. */
 const struct machine_host *machines_host(struct machines *m);
-/* "kvm" or "tcg", as used; "qemu:///system" or the private daemon's. For reports. */
+/* "kvm" or "tcg" as used by the first machine, "" before; "qemu:///system" or the private daemon's.
+ * For reports. */
 const char *machines_accel(const struct machines *m);
 const char *machines_uri(const struct machines *m);
+/* 0 while every machine that should run does; else which one ended, and its console's last line. */
+int machines_check(struct machines *m, struct err **err);
 
 /* Power: a cut is hard (virDomainDestroy): nothing is flushed. Idempotent. */
 int machine_power_cut(struct machines *m, const char *name, struct err **err);

@@ -9,6 +9,8 @@
  * It also is the service host of the embedded control plane (supervisor_service_host()).
  */
 
+#include <signal.h>
+
 #include "base/err.h"
 #include "base/proc.h"
 #include "fleet/deploy/capability.h"
@@ -21,14 +23,30 @@ int supervisor_new(const char *dir, struct supervisor **ret, struct err **err);
 void supervisor_free(struct supervisor *s);
 DEFINE_CLEANUP(struct supervisor *, supervisor_free)
 
+/* A flag that ends every wait of the lab with -ECANCELED once it is set. NULL: none. */
+void supervisor_stop_flag(struct supervisor *s, const volatile sig_atomic_t *stop);
+/* 0, or -ECANCELED when the flag is set. */
+int supervisor_interrupted(const struct supervisor *s, struct err **err);
+
 /* Where programs are found before PATH: "nats-server" -> its path. */
 void supervisor_program(struct supervisor *s, const char *name, const char *path);
 
-/* Starts a child by hand (etcd, API server, libvirtd); service_host is the usual way. */
+/* Starts a child by hand (API server, libvirtd); service_host is the usual way. */
 int supervisor_start(struct supervisor *s, const char *name, char *const *argv, char *const *env,
                      struct err **err);
-/* Faults and repairs by name. `signal` 9 kills; supervisor_restart() starts it again as before, on
- * the same ports and data. */
+/* The same with `outlive`, `prepare` and `userdata` of the spec, which must stay valid; its output
+ * goes to the log and it gets a process group of its own in any case. */
+int supervisor_start_spec(struct supervisor *s, const char *name, const struct proc_spec *spec,
+                          struct err **err);
+/* Waits until `ready` returns 0 (asked every 50 ms). Fails at once when the child ends, with its
+ * last words, and after `timeout_ms` with what `ready` said last. */
+int supervisor_wait(struct supervisor *s, const char *name,
+                    int (*ready)(void *userdata, struct err **err), void *userdata,
+                    int64_t timeout_ms, struct err **err);
+
+/* Faults and repairs by name. A child that was sent KILL or TERM here is no casualty.
+ * supervisor_restart() starts it again as before, on the same ports and data, and waits until a
+ * service is ready again. */
 int supervisor_kill(struct supervisor *s, const char *name, int signal, struct err **err);
 int supervisor_stop(struct supervisor *s, const char *name, struct err **err);
 int supervisor_restart(struct supervisor *s, const char *name, struct err **err);
@@ -38,6 +56,8 @@ bool supervisor_running(const struct supervisor *s, const char *name);
 int supervisor_check(struct supervisor *s, struct err **err);
 /* Path of a component's log. Owned by the supervisor; NULL for an unknown name. */
 const char *supervisor_log(const struct supervisor *s, const char *name);
+/* 0 when it does not run. */
+pid_t supervisor_pid(const struct supervisor *s, const char *name);
 /* Resident memory in KiB, -1 when it does not run. */
 long supervisor_rss_kb(const struct supervisor *s, const char *name);
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "rig/lab/domain_xml.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+static const struct domain_forward forwards[] = { { 21022, 22 }, { 21080, 8080 } };
+
+static struct domain plain(void)
+{
+    return (struct domain){ .name = "rig-edge-1",
+                            .arch = "x86_64",
+                            .cpus = 2,
+                            .memory_mb = 1024,
+                            .kernel = "/cache/image/vmlinuz",
+                            .initrd = "/cache/image/initrd.img",
+                            .cmdline = "root=/dev/vda ro console=ttyS0",
+                            .disk = "/run/machines/edge-1/disk.qcow2",
+                            .console = "/run/machines/edge-1/console.log",
+                            .forwards = forwards,
+                            .n_forwards = ARRAY_LEN(forwards) };
+}
+
+TEST(an_emulated_x86_64_machine)
+{
+    struct domain d = plain();
+    CLEANUP_FREE char *xml = domain_xml(&d);
+
+    check_golden(xml, "rig/lab/testdata/domain-x86_64-tcg.xml");
+}
+
+TEST(an_accelerated_x86_64_machine_without_forwards)
+{
+    struct domain d = plain();
+    CLEANUP_FREE char *xml = NULL;
+
+    d.kvm = true;
+    d.n_forwards = 0;
+    xml = domain_xml(&d);
+    check_golden(xml, "rig/lab/testdata/domain-x86_64-kvm.xml");
+}
+
+TEST(an_emulated_aarch64_machine)
+{
+    struct domain d = plain();
+    CLEANUP_FREE char *xml = NULL;
+
+    d.arch = "aarch64";
+    d.cmdline = "root=/dev/vda ro console=ttyAMA0";
+    xml = domain_xml(&d);
+    check_golden(xml, "rig/lab/testdata/domain-aarch64-tcg.xml");
+}
+
+TEST(hostile_text_stays_text)
+{
+    struct domain d = plain();
+    CLEANUP_FREE char *xml = NULL;
+
+    d.name = "</name><evil/>";
+    d.disk = "/tmp/it's <here> & \"there\"\n";
+    d.cmdline = "a='b' c=<d>&\x01";
+    xml = domain_xml(&d);
+    check_has(xml, "<name>&lt;/name&gt;&lt;evil/&gt;</name>");
+    check_has(xml, "<source file='/tmp/it&apos;s &lt;here&gt; &amp; &quot;there&quot;?'/>");
+    check_has(xml, "<cmdline>a=&apos;b&apos; c=&lt;d&gt;&amp;?</cmdline>");
+    check_true(!strstr(xml, "<evil"));
+}
+
+CHECK_MAIN()

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+/*
+ * Theory of operation: a machine is a definition in libvirt, an overlay on the image, and a table of
+ * forwarded ports that only grows. The definition is written anew at each power-on, with all ports
+ * that were asked for by then; a port asked for while the machine runs is added through the
+ * emulator's monitor. `wanted` says whether the machine should run: one that should and does not has
+ * ended by itself, and every wait for it says so.
+ *
+ * Identity comes from outside once, on the kernel's command line (host name and who may log in), and
+ * is made by the device itself for the rest (machine-id, host key), on its overlay.
+ */
+
+#include "rig/lab/machines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libvirt/libvirt-qemu.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+#include "rig/lab/domain_xml.h"
+#include "rig/lab/kvm_probe.h"
+#include "rig/lab/remote.h"
+#include "rig/lab/virt.h"
+
+#define OVERLAY_MIN_BYTES (1536LL << 20) /* what a run of containers writes, with room */
+#define SSH_PORT 22
+#define MONITOR_MAX 256
+#define CONSOLE_TAIL 2048
+
+struct machine {
+    struct machines *all;
+    char *name, *domain_name, *dir, *disk, *console, *pin;
+    char *arch, *image, *ssh_key;
+    int cpus, memory_mb;
+    virDomainPtr domain;
+    char uuid[VIR_UUID_STRING_BUFLEN]; /* "" before the first definition */
+    bool wanted;
+    struct domain_forward *forwards;
+    size_t n_forwards, cap_forwards;
+    struct remote *remote;
+    struct machine *next;
+};
+
+struct machines {
+    struct supervisor *supervisor;
+    char *dir, *cache_dir, *prefix, *ssh_key;
+    char *accel; /* as configured or found; NULL before the first machine */
+    struct virt virt;
+    struct machine *first;
+    struct machine_host host;
+};
+
+static void machine_free(struct machine *v)
+{
+    remote_free(v->remote);
+    if (v->domain) {
+        virDomainDestroy(v->domain);
+        virDomainUndefine(v->domain);
+        virDomainFree(v->domain);
+    }
+    if (v->disk)
+        unlink(v->disk);
+    free(v->name);
+    free(v->domain_name);
+    free(v->dir);
+    free(v->disk);
+    free(v->console);
+    free(v->pin);
+    free(v->arch);
+    free(v->image);
+    free(v->ssh_key);
+    free(v->forwards);
+    free(v);
+}
+DEFINE_CLEANUP(struct machine *, machine_free)
+
+static struct machine *find(struct machines *m, const char *name)
+{
+    for (struct machine *v = m->first; v; v = v->next)
+        if (str_eq(v->name, name))
+            return v;
+    return NULL;
+}
+
+static int need(struct machines *m, const char *name, struct machine **ret, struct err **err)
+{
+    struct machine *v = find(m, name);
+
+    if (!v)
+        return err_new(err, ENOENT, "there is no machine %s", name);
+    *ret = v;
+    return 0;
+}
+
+static int interrupted(void *userdata, struct err **err)
+{
+    return supervisor_interrupted(userdata, err);
+}
+
+/* --- making one ------------------------------------------------------------------------------ */
+
+/* The name becomes a folder, a host name and part of a command line. */
+static int check_name(const char *name, struct err **err)
+{
+    size_t len = strlen(name);
+
+    if (len < 1 || len > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len ||
+        name[0] == '-' || name[len - 1] == '-')
+        return err_new(err, EINVAL, "\"%s\" cannot be a machine's name: a-z, 0-9 and - inside",
+                       name);
+    return 0;
+}
+
+static bool is_native(const char *arch)
+{
+    struct utsname u;
+
+    uname(&u);
+    return str_eq(arch, u.machine);
+}
+
+static int choose_accel(struct machines *m, const struct machine_spec *spec, struct err **err)
+{
+    CLEANUP_FREE char *why = NULL;
+    bool works = false;
+    int r;
+
+    if (m->accel || !is_native(spec->arch))
+        return 0;
+    r = kvm_works(spec->image, m->cache_dir, interrupted, m->supervisor, &works, &why, err);
+    if (r < 0)
+        return r;
+    m->accel = xstrdup(works ? "kvm" : "tcg");
+    return 0;
+}
+
+static int check_space(const struct machine *v, struct err **err)
+{
+    struct statvfs fs;
+    int64_t free_bytes;
+
+    if (statvfs(v->dir, &fs) < 0)
+        return err_errno(err, errno, "%s", v->dir);
+    free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    if (free_bytes >= OVERLAY_MIN_BYTES)
+        return 0;
+    err_new(err, ENOSPC, "no room for the disk in %s: %lld MiB are free, a machine needs %lld MiB",
+            v->dir, (long long)(free_bytes >> 20), OVERLAY_MIN_BYTES >> 20);
+    err_hint(err, "free some space, or give another folder for runs");
+    return -ENOSPC;
+}
+
+static int make_overlay(const struct machine *v, int disk_gb, struct err **err)
+{
+    CLEANUP_FREE char *base = xasprintf("%s/disk.qcow2", v->image);
+    CLEANUP_FREE char *size = xasprintf("%dG", disk_gb);
+    int r = check_space(v, err);
+
+    if (r < 0)
+        return r;
+    r = proc_run(ARGV("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, v->disk,
+                      size),
+                 NULL, 30000, NULL, NULL, err);
+    return r < 0 ? err_wrap(err, "making the disk %s", v->disk) : 0;
+}
+
+/* The image says what its kernel needs; who the machine is follows as systemd credentials. */
+static int command_line(const struct machine *v, char **ret, struct err **err)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/cmdline", v->image), *base = NULL, *key = NULL;
+    size_t len = strlen(v->ssh_key);
+    size_t size = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL);
+    int r = file_read(path, 1024, &base, NULL, err);
+
+    if (r < 0)
+        return r;
+    base[strcspn(base, "\n")] = '\0';
+    key = xmalloc(size);
+    sodium_bin2base64(key, size, (const unsigned char *)v->ssh_key, len,
+                      sodium_base64_VARIANT_ORIGINAL);
+    *ret = xasprintf("%s quiet systemd.hostname=%s "
+                     "systemd.set_credential_binary=ssh.authorized_keys.root:%s",
+                     base, v->name, key);
+    return 0;
+}
+
+static int define(struct machine *v, struct err **err)
+{
+    CLEANUP_FREE char *kernel = xasprintf("%s/vmlinuz", v->image);
+    CLEANUP_FREE char *initrd = xasprintf("%s/initrd.img", v->image);
+    CLEANUP_FREE char *cmdline = NULL, *xml = NULL;
+    int r = command_line(v, &cmdline, err);
+
+    if (r < 0)
+        return r;
+    xml = domain_xml(&(struct domain){
+            .name = v->domain_name,
+            .uuid = *v->uuid ? v->uuid : NULL,
+            .arch = v->arch,
+            .kvm = is_native(v->arch) && str_eq(v->all->accel, "kvm"),
+            .cpus = v->cpus,
+            .memory_mb = v->memory_mb,
+            .kernel = kernel,
+            .initrd = initrd,
+            .cmdline = cmdline,
+            .disk = v->disk,
+            .console = v->console,
+            .forwards = v->forwards,
+            .n_forwards = v->n_forwards });
+    if (v->domain)
+        virDomainFree(steal_ptr(v->domain));
+    if (!(v->domain = virDomainDefineXML(v->all->virt.connection, xml)))
+        return virt_error(err, "defining machine %s", v->name);
+    virDomainGetUUIDString(v->domain, v->uuid);
+    return 0;
+}
+
+static int start(struct machine *v, struct err **err)
+{
+    int r = define(v, err);
+
+    if (r < 0)
+        return r;
+    if (virDomainCreateWithFlags(v->domain, VIR_DOMAIN_START_AUTODESTROY) < 0) {
+        r = virt_error(err, "starting machine %s", v->name);
+        if (!v->all->virt.private)
+            err_hint(err, "if the libvirt at %s may not read our files, use the URI \"private\"",
+                     v->all->virt.uri);
+        return r;
+    }
+    v->wanted = true;
+    return 0;
+}
+
+/* What a dead run left under our name is destroyed and forgotten. */
+static void remove_leftover(struct machines *m, const char *domain_name)
+{
+    virDomainPtr old = virDomainLookupByName(m->virt.connection, domain_name);
+
+    if (!old)
+        return;
+    virDomainDestroy(old);
+    virDomainUndefine(old);
+    virDomainFree(old);
+}
+
+static int add_forward(struct machine *v, uint16_t guest, uint16_t *ret, struct err **err)
+{
+    uint16_t host = 0;
+    int r = port_free(&host, err);
+
+    if (r < 0)
+        return r;
+    v->forwards = grow(v->forwards, v->n_forwards, &v->cap_forwards, sizeof(*v->forwards));
+    v->forwards[v->n_forwards++] = (struct domain_forward){ .host = host, .guest = guest };
+    *ret = host;
+    return 0;
+}
+
+static int make(struct machines *m, const struct machine_spec *spec, struct machine **ret,
+                struct err **err)
+{
+    CLEANUP(machine_free) struct machine *v = xcalloc(1, sizeof(*v));
+    CLEANUP_CLOSE int console = -1;
+    uint16_t port = 0;
+    int r;
+
+    v->all = m;
+    v->name = xstrdup(spec->name);
+    v->domain_name = xasprintf("%s-%s", m->prefix, spec->name);
+    v->dir = xasprintf("%s/machines/%s", m->dir, spec->name);
+    v->console = xasprintf("%s/console.log", v->dir);
+    v->pin = xasprintf("%s/hostkey", v->dir);
+    v->arch = xstrdup(spec->arch);
+    v->image = xstrdup(spec->image);
+    v->ssh_key = xstrdup(spec->ssh_key);
+    v->cpus = spec->cpus;
+    v->memory_mb = spec->memory_mb;
+    remove_leftover(m, v->domain_name);
+    if ((r = dir_remove(v->dir, err)) < 0 || (r = dir_make(v->dir, 0755, err)) < 0)
+        return r;
+    v->disk = xasprintf("%s/disk.qcow2", v->dir);
+    /* Ours from the start, so that the emulator, whoever runs it, leaves it readable. */
+    if ((console = open(v->console, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) < 0)
+        return err_errno(err, errno, "%s", v->console);
+    if ((r = make_overlay(v, spec->disk_gb, err)) < 0 ||
+        (r = add_forward(v, SSH_PORT, &port, err)) < 0 ||
+        (r = remote_new("127.0.0.1", port, m->ssh_key, v->pin, &v->remote, err)) < 0 ||
+        (r = start(v, err)) < 0)
+        return r;
+    *ret = steal_ptr(v);
+    return 0;
+}
+
+/* --- watching -------------------------------------------------------------------------------- */
+
+/* The last line of the serial console. The caller frees it. */
+static char *console_line(const struct machine *v)
+{
+    CLEANUP_CLOSE int fd = open(v->console, O_RDONLY | O_CLOEXEC);
+    CLEANUP_STRV char **lines = NULL;
+    char tail[CONSOLE_TAIL + 1];
+    struct stat st;
+    ssize_t n;
+    size_t count;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return xstrdup("");
+    n = pread(fd, tail, CONSOLE_TAIL, st.st_size > CONSOLE_TAIL ? st.st_size - CONSOLE_TAIL : 0);
+    if (n <= 0)
+        return xstrdup("");
+    for (ssize_t i = 0; i < n; i++)
+        if ((unsigned char)tail[i] < ' ' || tail[i] == 0x7f)
+            tail[i] = tail[i] == '\r' || tail[i] == '\n' ? '\n' : '?';
+    tail[n] = '\0';
+    lines = strv_split(tail, "\n");
+    count = strv_len(lines);
+    return xstrdup(count ? lines[count - 1] : "");
+}
+
+static int check(struct machine *v, struct err **err)
+{
+    CLEANUP_FREE char *line = NULL;
+    int active = v->wanted ? virDomainIsActive(v->domain) : 1;
+
+    if (active == 1)
+        return 0;
+    if (active < 0)
+        return virt_error(err, "asking for machine %s", v->name);
+    line = console_line(v);
+    err_new(err, ECHILD, "machine %s has ended by itself; its console's last line: %s", v->name,
+            line);
+    err_hint(err, "the whole console: %s", v->console);
+    return -ECHILD;
+}
+
+int machines_check(struct machines *m, struct err **err)
+{
+    int r;
+
+    for (struct machine *v = m->first; v; v = v->next)
+        if ((r = check(v, err)) < 0)
+            return r;
+    return 0;
+}
+
+/* In every wait for a machine. */
+static int alive(void *userdata, struct err **err)
+{
+    struct machine *v = userdata;
+    int r;
+
+    if ((r = supervisor_interrupted(v->all->supervisor, err)) < 0 ||
+        (r = supervisor_check(v->all->supervisor, err)) < 0)
+        return r;
+    return check(v, err);
+}
+
+/* --- the capability -------------------------------------------------------------------------- */
+
+static bool is_as_specified(const struct machine *v, const struct machine_spec *spec)
+{
+    return v->wanted && virDomainIsActive(v->domain) == 1 && str_eq(v->arch, spec->arch) &&
+           str_eq(v->image, spec->image) && str_eq(v->ssh_key, spec->ssh_key) &&
+           v->cpus == spec->cpus && v->memory_mb == spec->memory_mb;
+}
+
+static int remove_machine(void *impl, const char *name, struct err **err)
+{
+    struct machines *m = impl;
+    struct machine *v = find(m, name), **at = &m->first;
+    CLEANUP_FREE char *dir = NULL;
+
+    if (!v)
+        return 0;
+    while (*at != v)
+        at = &(*at)->next;
+    *at = v->next;
+    dir = xstrdup(v->dir);
+    machine_free(v);
+    return dir_remove(dir, err);
+}
+
+static int ensure(void *impl, const struct machine_spec *spec, bool *ret_changed, struct err **err)
+{
+    struct machines *m = impl;
+    struct machine *v = find(m, spec->name);
+    bool changed = false;
+    int r;
+
+    if ((r = check_name(spec->name, err)) < 0 || (r = choose_accel(m, spec, err)) < 0)
+        return r;
+    if (!v || !is_as_specified(v, spec)) {
+        if ((r = remove_machine(m, spec->name, err)) < 0 || (r = make(m, spec, &v, err)) < 0)
+            return r;
+        remote_set_alive(v->remote, alive, v);
+        v->next = m->first;
+        m->first = v;
+        changed = true;
+    }
+    if (ret_changed)
+        *ret_changed = changed;
+    return 0;
+}
+
+static int reach(void *impl, const char *name, int64_t timeout_ms, const struct device_host **ret,
+                 struct err **err)
+{
+    struct machine *v = NULL;
+    CLEANUP_FREE char *line = NULL;
+    int r = need(impl, name, &v, err);
+
+    if (r < 0)
+        return r;
+    if (!v->wanted)
+        return err_new(err, EHOSTDOWN, "machine %s is powered off", name);
+    if ((r = remote_wait(v->remote, timeout_ms, err)) == -ETIMEDOUT) {
+        line = console_line(v);
+        err_wrap(err, "machine %s", name);
+        err_hint(err, "its console's last line: %s\nthe whole console: %s", line, v->console);
+        return r;
+    }
+    if (r < 0)
+        return r;
+    *ret = remote_device_host(v->remote);
+    return 0;
+}
+
+int machines_new(struct supervisor *s, const struct machines_config *config, struct machines **ret,
+                 struct err **err)
+{
+    CLEANUP_FREE char *dir = xasprintf("%s/machines", config->dir), *found = NULL;
+    CLEANUP(machines_free) struct machines *m = xcalloc(1, sizeof(*m));
+    int r;
+
+    m->supervisor = s;
+    if (sodium_init() < 0)
+        return err_new(err, EIO, "libsodium does not start");
+    if ((r = dir_make(dir, 0755, err)) < 0 || (r = dir_make(config->cache_dir, 0755, err)) < 0)
+        return r;
+    if (!(found = realpath(config->dir, NULL)))
+        return err_errno(err, errno, "%s", config->dir);
+    m->dir = steal_ptr(found);
+    m->cache_dir = xstrdup(config->cache_dir);
+    m->prefix = xstrdup(config->prefix);
+    m->ssh_key = xstrdup(config->ssh_key);
+    m->accel = xstrdup(config->accel);
+    m->host = (struct machine_host){
+        .ensure = ensure, .reach = reach, .remove = remove_machine, .impl = m
+    };
+    if ((r = virt_open(s, config->uri, m->dir, m->cache_dir, &m->virt, err)) < 0)
+        return r;
+    *ret = steal_ptr(m);
+    return 0;
+}
+
+void machines_free(struct machines *m)
+{
+    struct machine *v;
+
+    if (!m)
+        return;
+    while ((v = m->first)) {
+        m->first = v->next;
+        machine_free(v);
+    }
+    virt_close(m->supervisor, &m->virt);
+    free(m->dir);
+    free(m->cache_dir);
+    free(m->prefix);
+    free(m->ssh_key);
+    free(m->accel);
+    free(m);
+}
+
+const struct machine_host *machines_host(struct machines *m)
+{
+    return &m->host;
+}
+
+const char *machines_accel(const struct machines *m)
+{
+    return m->accel ? m->accel : m->first ? "tcg" : "";
+}
+
+const char *machines_uri(const struct machines *m)
+{
+    return m->virt.uri;
+}
+
+/* --- power, ports ---------------------------------------------------------------------------- */
+
+int machine_power_cut(struct machines *m, const char *name, struct err **err)
+{
+    struct machine *v = NULL;
+    int r = need(m, name, &v, err);
+
+    if (r < 0)
+        return r;
+    v->wanted = false;
+    remote_drop(v->remote);
+    if (virDomainIsActive(v->domain) == 1 && virDomainDestroy(v->domain) < 0 &&
+        virDomainIsActive(v->domain) != 0)
+        return virt_error(err, "cutting the power of machine %s", name);
+    return 0;
+}
+
+int machine_power_on(struct machines *m, const char *name, struct err **err)
+{
+    struct machine *v = NULL;
+    int r = need(m, name, &v, err);
+
+    if (r < 0)
+        return r;
+    return machine_powered(m, name) ? 0 : start(v, err);
+}
+
+bool machine_powered(struct machines *m, const char *name)
+{
+    struct machine *v = find(m, name);
+
+    return v && virDomainIsActive(v->domain) == 1;
+}
+
+/* Tells the running emulator. It answers with a text, empty when all is well. */
+static int forward_now(struct machine *v, uint16_t host, uint16_t guest, struct err **err)
+{
+    char command[MONITOR_MAX], *answer = NULL;
+    int r = 0;
+
+    snprintf(command, sizeof(command), "hostfwd_add " DOMAIN_NETDEV " tcp:127.0.0.1:%u-:%u", host,
+             guest);
+    if (virDomainQemuMonitorCommand(v->domain, command, &answer,
+                                    VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) < 0)
+        return virt_error(err, "forwarding a port to %u of machine %s", guest, v->name);
+    if (answer && *answer)
+        r = err_new(err, EADDRINUSE, "forwarding a port to %u of machine %s: %s", guest, v->name,
+                    answer);
+    free(answer);
+    return r;
+}
+
+int machine_forward(struct machines *m, const char *name, uint16_t guest_port, uint16_t *ret_port,
+                    struct err **err)
+{
+    struct machine *v = NULL;
+    uint16_t port = 0;
+    int r = need(m, name, &v, err);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < v->n_forwards; i++)
+        if (v->forwards[i].guest == guest_port) {
+            *ret_port = v->forwards[i].host;
+            return 0;
+        }
+    if ((r = add_forward(v, guest_port, &port, err)) < 0)
+        return r;
+    if (machine_powered(m, name) && (r = forward_now(v, port, guest_port, err)) < 0) {
+        v->n_forwards--;
+        return r;
+    }
+    *ret_port = port;
+    return 0;
+}
+
+const char *machine_console(struct machines *m, const char *name)
+{
+    struct machine *v = find(m, name);
+
+    return v ? v->console : NULL;
+}
+
+const char *machine_fingerprint(struct machines *m, const char *name)
+{
+    struct machine *v = find(m, name);
+
+    return v ? remote_fingerprint(v->remote) : NULL;
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+/*
+ * Theory of operation: a child has its own process group, so that Ctrl-C at the terminal reaches the
+ * rig alone, and dies with the rig (PR_SET_PDEATHSIG) unless its spec says otherwise. What the rig
+ * wants is a flag of the child: `wanted` is set by a start and cleared by a stop or a fatal signal
+ * that the rig sent itself. A child that has ended while it was wanted is a casualty, and every wait
+ * looks for casualties between two questions.
+ */
+
+#include "rig/lab/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+#include "rig/lab/services.h"
+
+#define STOP_GRACE_MS 5000
+#define POLL_MS 50
+#define LAST_WORDS_LINES 5
+#define LAST_WORDS_BYTES 4096
+
+struct child {
+    char *name, *log;
+    char **argv, **env;
+    bool outlive;
+    int (*prepare)(void *userdata);
+    void *userdata;
+    struct proc proc;
+    bool wanted;
+    off_t log_start; /* where this start's output begins */
+    struct child *older;
+};
+
+struct program {
+    char *name, *path;
+    struct program *next;
+};
+
+struct supervisor {
+    char *dir;
+    const volatile sig_atomic_t *stop;
+    struct child *newest;
+    struct program *programs;
+    struct services *services;
+};
+
+static void child_free(struct child *c)
+{
+    free(c->name);
+    free(c->log);
+    strv_free(c->argv);
+    strv_free(c->env);
+    free(c);
+}
+DEFINE_CLEANUP(struct child *, child_free)
+
+static struct child *find(const struct supervisor *s, const char *name)
+{
+    for (struct child *c = s->newest; c; c = c->older)
+        if (str_eq(c->name, name))
+            return c;
+    return NULL;
+}
+
+static int need(const struct supervisor *s, const char *name, struct child **ret, struct err **err)
+{
+    struct child *c = find(s, name);
+
+    if (!c)
+        return err_new(err, ENOENT, "there is no component %s", name);
+    *ret = c;
+    return 0;
+}
+
+static bool running(struct child *c)
+{
+    return c->proc.pid > 0 && !proc_ended(&c->proc);
+}
+
+int supervisor_new(const char *dir, struct supervisor **ret, struct err **err)
+{
+    CLEANUP_FREE char *logs = xasprintf("%s/logs", dir);
+    CLEANUP(supervisor_free) struct supervisor *s = NULL;
+    int r = dir_make(logs, 0755, err);
+
+    if (r < 0)
+        return r;
+    s = xcalloc(1, sizeof(*s));
+    s->dir = xstrdup(dir);
+    s->services = services_new(s, dir);
+    *ret = steal_ptr(s);
+    return 0;
+}
+
+void supervisor_free(struct supervisor *s)
+{
+    struct child *c;
+    struct program *p;
+
+    if (!s)
+        return;
+    while ((c = s->newest)) {
+        s->newest = c->older;
+        proc_stop(&c->proc, true, STOP_GRACE_MS);
+        child_free(c);
+    }
+    while ((p = s->programs)) {
+        s->programs = p->next;
+        free(p->name);
+        free(p->path);
+        free(p);
+    }
+    services_free(s->services);
+    free(s->dir);
+    free(s);
+}
+
+void supervisor_stop_flag(struct supervisor *s, const volatile sig_atomic_t *stop)
+{
+    s->stop = stop;
+}
+
+int supervisor_interrupted(const struct supervisor *s, struct err **err)
+{
+    return s->stop && *s->stop ? err_new(err, ECANCELED, "interrupted") : 0;
+}
+
+void supervisor_program(struct supervisor *s, const char *name, const char *path)
+{
+    struct program *p = xcalloc(1, sizeof(*p));
+
+    p->name = xstrdup(name);
+    p->path = xstrdup(path);
+    p->next = s->programs;
+    s->programs = p;
+}
+
+static const char *program_path(const struct supervisor *s, const char *name)
+{
+    for (struct program *p = s->programs; p; p = p->next)
+        if (str_eq(p->name, name))
+            return p->path;
+    return name;
+}
+
+static int launch(struct supervisor *s, struct child *c, struct err **err)
+{
+    CLEANUP_CLOSE int log = open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    CLEANUP_STRV char **argv = strv_copy(c->argv);
+    struct proc_spec spec = { .argv = argv,
+                              .env = c->env,
+                              .own_group = true,
+                              .outlive = c->outlive,
+                              .prepare = c->prepare,
+                              .userdata = c->userdata };
+    struct stat st;
+    int r;
+
+    if (log < 0 || fstat(log, &st) < 0)
+        return err_errno(err, errno, "%s", c->log);
+    replace_str(&argv[0], program_path(s, c->argv[0]));
+    spec.out_fd = log;
+    if ((r = proc_spawn(&spec, &c->proc, err)) < 0)
+        return err_wrap(err, "starting %s", c->name);
+    c->log_start = st.st_size;
+    c->wanted = true;
+    return 0;
+}
+
+int supervisor_start_spec(struct supervisor *s, const char *name, const struct proc_spec *spec,
+                          struct err **err)
+{
+    struct child *old = find(s, name), **at = &s->newest;
+    CLEANUP(child_free) struct child *c = NULL;
+    int r;
+
+    if (old && running(old))
+        return err_new(err, EEXIST, "%s runs already", name);
+    c = xcalloc(1, sizeof(*c));
+    c->name = xstrdup(name);
+    c->log = xasprintf("%s/logs/%s.log", s->dir, name);
+    c->argv = strv_copy(spec->argv);
+    c->env = strv_copy(spec->env);
+    c->outlive = spec->outlive;
+    c->prepare = spec->prepare;
+    c->userdata = spec->userdata;
+    c->proc.pidfd = -1;
+    if ((r = launch(s, c, err)) < 0)
+        return r;
+    if (old) {
+        while (*at != old)
+            at = &(*at)->older;
+        *at = old->older;
+        child_free(old);
+    }
+    c->older = s->newest;
+    s->newest = steal_ptr(c);
+    return 0;
+}
+
+int supervisor_start(struct supervisor *s, const char *name, char *const *argv, char *const *env,
+                     struct err **err)
+{
+    return supervisor_start_spec(s, name, &(struct proc_spec){ .argv = argv, .env = env }, err);
+}
+
+int supervisor_kill(struct supervisor *s, const char *name, int signal, struct err **err)
+{
+    struct child *c = NULL;
+    int r = need(s, name, &c, err);
+
+    if (r < 0)
+        return r;
+    if (!running(c))
+        return err_new(err, ESRCH, "%s does not run", name);
+    if (kill(c->proc.pid, signal) < 0)
+        return err_errno(err, errno, "sending signal %d to %s", signal, name);
+    if (signal != SIGKILL && signal != SIGTERM)
+        return 0;
+    c->wanted = false;
+    /* A stopped process takes no TERM before it continues: then the wait fails, as it should. */
+    if ((r = proc_wait(&c->proc, STOP_GRACE_MS, err)) < 0)
+        return err_wrap(err, "waiting for %s to end", name);
+    return 0;
+}
+
+int supervisor_stop(struct supervisor *s, const char *name, struct err **err)
+{
+    struct child *c = NULL;
+    int r = need(s, name, &c, err);
+
+    if (r < 0)
+        return r;
+    c->wanted = false;
+    proc_stop(&c->proc, true, STOP_GRACE_MS);
+    return 0;
+}
+
+int supervisor_restart(struct supervisor *s, const char *name, struct err **err)
+{
+    struct child *c = NULL;
+    int r = need(s, name, &c, err);
+
+    if (r < 0)
+        return r;
+    proc_stop(&c->proc, true, STOP_GRACE_MS);
+    if ((r = launch(s, c, err)) < 0)
+        return r;
+    return services_started(s->services, name, err);
+}
+
+bool supervisor_running(const struct supervisor *s, const char *name)
+{
+    struct child *c = find(s, name);
+
+    return c && running(c);
+}
+
+/* The last lines that this start wrote; "" when it said nothing. The caller frees it. */
+static char *last_words(const struct child *c)
+{
+    CLEANUP_CLOSE int fd = open(c->log, O_RDONLY | O_CLOEXEC);
+    CLEANUP_STRV char **lines = NULL;
+    char tail[LAST_WORDS_BYTES + 1];
+    struct stat st;
+    off_t from;
+    ssize_t n;
+    size_t count;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return xstrdup("");
+    from = st.st_size - LAST_WORDS_BYTES;
+    if (from < c->log_start)
+        from = c->log_start;
+    if ((n = pread(fd, tail, LAST_WORDS_BYTES, from)) <= 0)
+        return xstrdup("");
+    tail[n] = '\0';
+    lines = strv_split(tail, "\r\n");
+    count = strv_len(lines);
+    return strv_join(lines + (count > LAST_WORDS_LINES ? count - LAST_WORDS_LINES : 0), "\n  ");
+}
+
+static int obituary(const struct child *c, struct err **err)
+{
+    CLEANUP_FREE char *status = proc_status_text(c->proc.status), *words = last_words(c);
+    int r = err_new(err, ECHILD, "%s %s%s%s", c->name, status,
+                    *words ? ":\n  " : " and said nothing", words);
+
+    err_hint(err, "the whole log: %s", c->log);
+    return r;
+}
+
+int supervisor_check(struct supervisor *s, struct err **err)
+{
+    for (struct child *c = s->newest; c; c = c->older)
+        if (c->wanted && !running(c))
+            return obituary(c, err);
+    return 0;
+}
+
+int supervisor_wait(struct supervisor *s, const char *name,
+                    int (*ready)(void *userdata, struct err **err), void *userdata,
+                    int64_t timeout_ms, struct err **err)
+{
+    int64_t deadline = clock_mono_ms() + timeout_ms;
+    CLEANUP_ERR struct err *last = NULL;
+    struct child *c = NULL;
+    int r = need(s, name, &c, err);
+
+    if (r < 0)
+        return r;
+    while (ready(userdata, &last) < 0) {
+        struct pollfd end = { .fd = c->proc.pidfd, .events = POLLIN };
+
+        if (!running(c))
+            return obituary(c, err);
+        if ((r = supervisor_interrupted(s, err)) < 0 || (r = supervisor_check(s, err)) < 0)
+            return r;
+        if (clock_mono_ms() >= deadline) {
+            r = err_new(err, ETIMEDOUT, "%s is not ready after %.1f s: %s", name,
+                        (double)timeout_ms / 1000, err_text(last));
+            err_hint(err, "its log: %s", c->log);
+            return r;
+        }
+        poll(&end, 1, POLL_MS);
+    }
+    return 0;
+}
+
+const char *supervisor_log(const struct supervisor *s, const char *name)
+{
+    struct child *c = find(s, name);
+
+    return c ? c->log : NULL;
+}
+
+pid_t supervisor_pid(const struct supervisor *s, const char *name)
+{
+    struct child *c = find(s, name);
+
+    return c && running(c) ? c->proc.pid : 0;
+}
+
+long supervisor_rss_kb(const struct supervisor *s, const char *name)
+{
+    struct child *c = find(s, name);
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_FCLOSE FILE *f = NULL;
+    char line[256];
+    long kb;
+
+    if (!c || !running(c))
+        return -1;
+    path = xasprintf("/proc/%d/status", (int)c->proc.pid);
+    if (!(f = fopen(path, "re")))
+        return -1;
+    while (fgets(line, sizeof(line), f))
+        if (sscanf(line, "VmRSS: %ld", &kb) == 1)
+            return kb;
+    return -1;
+}
+
+const struct service_host *supervisor_service_host(struct supervisor *s, const char *devices_see)
+{
+    return services_host(s->services, devices_see);
+}
+
+/* Below the range that the kernel takes outgoing connections' ports from (32768 and up), so that
+ * none of those takes the port before the service does. */
+#define PORT_FIRST 20000
+#define PORT_COUNT 12768
+
+int port_free(uint16_t *ret, struct err **err)
+{
+    /* Moves on, so that one process never gives a port twice. */
+    static unsigned next;
+
+    if (next == 0)
+        getrandom(&next, sizeof(next), 0);
+    for (int i = 0; i < PORT_COUNT; i++) {
+        uint16_t port = (uint16_t)(PORT_FIRST + next++ % PORT_COUNT);
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_port = htons(port),
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+            return err_errno(err, errno, "looking for a free port");
+        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+            *ret = port;
+            return 0;
+        }
+    }
+    return err_new(err, EADDRINUSE, "no port from %d to %d is free on 127.0.0.1", PORT_FIRST,
+                   PORT_FIRST + PORT_COUNT - 1);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "rig/lab/virt.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+#include "rig/lab/libvirtd.h"
+
+#define QEMU_MIN 8000000UL /* 8.0.0 as libvirt counts */
+#define START_MS 60000     /* the first one on a host asks every emulator what it can do */
+
+static void say_nothing(void *userdata, virErrorPtr error)
+{
+    (void)userdata;
+    (void)error;
+}
+
+static int errno_of(int code)
+{
+    switch (code) {
+    case VIR_ERR_NO_DOMAIN:
+        return ENOENT;
+    case VIR_ERR_AUTH_FAILED:
+    case VIR_ERR_AUTH_UNAVAILABLE:
+    case VIR_ERR_ACCESS_DENIED:
+        return EACCES;
+    case VIR_ERR_OPERATION_INVALID:
+        return EBUSY;
+    default:
+        return EIO;
+    }
+}
+
+int virt_error(struct err **err, const char *fmt, ...)
+{
+    virErrorPtr error = virGetLastError();
+    CLEANUP_FREE char *what = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&what, fmt, ap) < 0)
+        abort();
+    va_end(ap);
+    return err_new(err, errno_of(error ? error->code : 0), "%s: %s", what,
+                   error && error->message ? error->message : "libvirt gives no reason");
+}
+
+/* May another user get into this folder? */
+static bool open_to_others(const char *path)
+{
+    CLEANUP_FREE char *p = realpath(path, NULL);
+    struct stat st;
+    char *slash;
+
+    while (p && (slash = strrchr(p, '/'))) {
+        if (stat(*p ? p : "/", &st) < 0 || !(st.st_mode & S_IXOTH))
+            return false;
+        *slash = '\0';
+    }
+    return p != NULL;
+}
+
+static bool new_enough(virConnectPtr connection)
+{
+    unsigned long version = 0;
+
+    return virConnectGetVersion(connection, &version) == 0 && version >= QEMU_MIN;
+}
+
+/* The host's daemon when it serves our purpose, else NULL. */
+static virConnectPtr open_host(const char *uri)
+{
+    CLEANUP(virConnectClose) virConnectPtr connection = virConnectOpen(uri);
+
+    return connection && new_enough(connection) ? steal_ptr(connection) : NULL;
+}
+
+struct attempt {
+    const char *uri;
+    virConnectPtr connection;
+};
+
+static int try_open(void *userdata, struct err **err)
+{
+    struct attempt *a = userdata;
+
+    a->connection = virConnectOpen(a->uri);
+    return a->connection ? 0 : virt_error(err, "connecting");
+}
+
+static int open_private(struct supervisor *s, const char *dir, const char *cache_dir,
+                        struct virt *ret, struct err **err)
+{
+    CLEANUP_FREE char *uri = NULL;
+    struct attempt a = { 0 };
+    int r = libvirtd_start(s, dir, cache_dir, &uri, err);
+
+    if (r < 0)
+        return r;
+    a.uri = uri;
+    if ((r = supervisor_wait(s, LIBVIRTD, try_open, &a, START_MS, err)) < 0) {
+        supervisor_stop(s, LIBVIRTD, NULL);
+        return r;
+    }
+    *ret = (struct virt){ .connection = a.connection, .uri = steal_ptr(uri), .private = true };
+    return 0;
+}
+
+static int open_chosen(const char *uri, struct virt *ret, struct err **err)
+{
+    CLEANUP(virConnectClose) virConnectPtr connection = virConnectOpen(uri);
+
+    if (!connection)
+        return virt_error(err, "connecting to %s", uri);
+    if (!new_enough(connection))
+        return err_new(err, ENOTSUP,
+                       "%s: its QEMU is older than 8.0, whose emulation the device kernel needs", uri);
+    *ret = (struct virt){ .connection = steal_ptr(connection), .uri = xstrdup(uri) };
+    return 0;
+}
+
+int virt_open(struct supervisor *s, const char *uri, const char *dir, const char *cache_dir,
+              struct virt *ret, struct err **err)
+{
+    bool root = geteuid() == 0;
+    virConnectPtr connection = NULL;
+    const char *found = "qemu:///system";
+
+    virSetErrorFunc(NULL, say_nothing);
+    if (str_eq(uri, "private"))
+        return open_private(s, dir, cache_dir, ret, err);
+    if (uri)
+        return open_chosen(uri, ret, err);
+    /* Asked only where a socket is: libvirt would look for a daemon to start otherwise. */
+    if ((file_exists("/run/libvirt/libvirt-sock") || file_exists("/run/libvirt/virtqemud-sock")) &&
+        open_to_others(dir) && open_to_others(cache_dir))
+        connection = open_host(found);
+    if (!connection && root)
+        return open_private(s, dir, cache_dir, ret, err);
+    if (!connection)
+        return open_chosen("qemu:///session", ret, err);
+    *ret = (struct virt){ .connection = connection, .uri = xstrdup(found) };
+    return 0;
+}
+
+void virt_close(struct supervisor *s, struct virt *v)
+{
+    if (v->connection)
+        virConnectClose(v->connection);
+    if (v->private)
+        supervisor_stop(s, LIBVIRTD, NULL);
+    free(v->uri);
+    *v = (struct virt){ 0 };
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/*
+ * The connection to libvirt: the host's daemon where it serves our purpose, else a private one.
+ *
+ * The host's qemu:///system serves when it answers, its QEMU is 8.0 or newer (the emulation of older
+ * ones panics the device kernel), and its QEMU, which runs as a user of its own, can get at our
+ * folders. Then people see the machines in `virsh list`. Without it an ordinary user has
+ * qemu:///session, which libvirt starts when asked, and root the private daemon.
+ */
+
+#include <libvirt/libvirt.h>
+
+#include "base/err.h"
+#include "rig/lab/supervisor.h"
+
+DEFINE_CLEANUP(virConnectPtr, virConnectClose)
+DEFINE_CLEANUP(virDomainPtr, virDomainFree)
+
+struct virt {
+    virConnectPtr connection;
+    char *uri;
+    bool private; /* the daemon is our child */
+};
+
+/* `uri`: one to use, "private", or NULL for the choice above. `dir` is where a private daemon keeps
+ * its state, `cache_dir` where it keeps what it found out about the emulators. */
+int virt_open(struct supervisor *s, const char *uri, const char *dir, const char *cache_dir,
+              struct virt *ret, struct err **err);
+/* Closes the connection and ends a private daemon. Domains are the caller's. */
+void virt_close(struct supervisor *s, struct virt *v);
+
+/* Makes an error out of what libvirt said last. */
+int virt_error(struct err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
