@@ -13,7 +13,7 @@
 
 #define CHANGE_MS 5000
 #define STILL_MS 60000
-#define LINE_MAX 8192
+#define LINE_MAX (64 * 1024)
 
 struct progress {
     FILE *out;

@@ -449,7 +449,6 @@ static void undo_faults(struct engine *e)
 void run_scenario(const struct run_config *config, struct run_result *ret)
 {
     const struct scenario *s = config->scenario;
-    const struct watcher *w = config->watcher;
     struct engine e = {
         .config = config,
         .run = { .lab = config->lab, .scenario = s, .memory = json_object() },
@@ -465,8 +464,8 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
             result_step(ret, s->steps[i].name)->result = RESULT_SKIPPED;
     }
     judge_always(&e);
-    if (ret->result == RESULT_FAILED && w && w->failed)
-        w->failed(w->userdata);
+    if (ret->result == RESULT_FAILED && config->failed)
+        config->failed(config->userdata);
     undo_faults(&e);
     looks_close(&e.always);
     free(e.always_results);

@@ -75,8 +75,6 @@ struct watcher { /* who is told while it runs; every member may be NULL */
     void (*waiting)(const struct check_result *check, int64_t waited_ms, int64_t limit_ms,
                     void *userdata);
     void (*done)(const struct step_result *result, void *userdata);
-    /* Something failed and nothing was taken back yet: the time to gather evidence. */
-    void (*failed)(void *userdata);
     void *userdata;
 };
 
@@ -86,8 +84,11 @@ struct run_config {
     const struct watcher *watcher;                    /* may be NULL */
     const volatile sig_atomic_t *stop;                /* set: the run ends as RESULT_INTERRUPTED */
     int (*health)(struct lab *lab, struct err **err); /* what died; may be NULL */
-    int64_t poll_ms;                                  /* shortest pause between rounds; 0: 200 */
-    int64_t always_ms;                                /* between looks at `always`; 0: 1000 */
+    /* Something failed and nothing was taken back yet: the time to gather evidence. May be NULL. */
+    void (*failed)(void *userdata);
+    void *userdata;
+    int64_t poll_ms;   /* shortest pause between rounds; 0: 200 */
+    int64_t always_ms; /* between looks at `always`; 0: 1000 */
 };
 
 /* Appends to *ret, which the caller zeroed or filled with run_result_add(). The results borrow from

@@ -160,12 +160,11 @@ static void gather(void *userdata)
 
 static void play_run(struct play *p)
 {
-    static const struct watcher watcher = { .failed = gather };
     struct run_config config = {
         .scenario = &p->scenario,
-        .watcher = &watcher,
         .stop = &world.stop,
         .health = health,
+        .failed = gather,
         .poll_ms = 1,
         .always_ms = 1,
     };

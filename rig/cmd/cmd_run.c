@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+#include "rig/cmd/one_run.h"
+#include "rig/cmd/rig.h"
+#include "rig/run/report.h"
+
+#define REPORT_MAX (64 * 1024 * 1024)
+
+const struct verbs_option cmd_run_options[] = {
+    { "tag", 0, "TAG", "only scenarios that bear it", NULL },
+    { "arch", 0, "ARCH", "machine type of devices that name none", "x86_64|aarch64" },
+    { "control-plane", 0, "KIND", "what the fleet is run from", "embedded" },
+    { "libvirt", 0, "URI", "a libvirt daemon, or 'private' for one of the rig's own", NULL },
+    { "accel", 0, "ACCEL", "how machines are run; otherwise a boot probe decides", "kvm|tcg" },
+    { "keep", 'k', NULL, "leave the lab up after a failure, until Ctrl-C", NULL },
+    { "report-dir", 0, "DIR", "make the folders of runs there", NULL },
+    { "junit", 0, "FILE", "write JUnit XML of all scenarios there", NULL },
+    { "tap", 0, NULL, "print TAP to stdout, and progress to stderr", NULL },
+    { "config", 'c', "FILE", "settings file, instead of ~/.config/fleetrig/rig.yml", NULL },
+    { 0 },
+};
+
+/* --- Signals ------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stop;       /* how many came */
+static volatile sig_atomic_t stopped_by; /* the first one */
+
+static void on_signal(int number)
+{
+    if (stop == 0)
+        stopped_by = number;
+    stop = stop + 1;
+}
+
+static void catch_signals(void)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction action = { .sa_handler = on_signal };
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        sigaction(numbers[i], &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* --- What to run, and how ------------------------------------------------------------------------ */
+
+static void override(char **setting, const struct verbs_args *args, const char *option)
+{
+    if (verbs_value(args, option))
+        replace_str(setting, verbs_value(args, option));
+}
+
+static int settings_of(const struct verbs_args *args, const struct place *place,
+                       struct settings **ret, struct err **err)
+{
+    const char *path = verbs_value(args, "config");
+    int r;
+
+    r = settings_load(path ? path : place->settings, /* needed= */ path != NULL, ret, err);
+    if (r < 0)
+        return r;
+    override(&(*ret)->arch, args, "arch");
+    override(&(*ret)->libvirt, args, "libvirt");
+    override(&(*ret)->accel, args, "accel");
+    return 0;
+}
+
+static char *runs_dir_of(const struct verbs_args *args, const struct place *place)
+{
+    const char *dir = verbs_value(args, "report-dir");
+    CLEANUP_FREE char *here = NULL;
+
+    if (!dir)
+        return xasprintf("%s/runs", place->cache);
+    if (dir[0] == '/')
+        return xstrdup(dir);
+    here = getcwd(NULL, 0);
+    return xasprintf("%s/%s", here ? here : ".", dir);
+}
+
+static int width_of(FILE *out)
+{
+    struct winsize size;
+    const char *term = getenv("TERM");
+
+    if (!isatty(fileno(out)) || !term || str_eq(term, "dumb"))
+        return 0;
+    return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* --- Reports of all ------------------------------------------------------------------------------ */
+
+static struct report *reports_of(const struct one_run *runs, size_t n)
+{
+    struct report *reports = xcalloc(n + 1, sizeof(*reports));
+
+    for (size_t i = 0; i < n; i++)
+        reports[i] = (struct report){
+            .name = runs[i].scenario->name,
+            .result = &runs[i].result,
+            .began_wall_ms = runs[i].began_wall_ms,
+            .evidence = runs[i].evidence,
+        };
+    return reports;
+}
+
+static bool write_junit(const char *path, const struct report *reports, size_t n)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
+    CLEANUP_ERR struct err *err = NULL;
+
+    report_junit(reports, n, &text);
+    if (file_write(path, buf_str(&text), text.len, 0644, &err) >= 0)
+        return true;
+    fprintf(stderr, "%s\n", err_text(err));
+    return false;
+}
+
+static bool write_reports(const struct verbs_args *args, const struct one_run *runs, size_t n)
+{
+    CLEANUP_FREE struct report *reports = reports_of(runs, n);
+    CLEANUP_BUF struct buf tap = BUF_INIT(REPORT_MAX);
+    const char *junit = verbs_value(args, "junit");
+    bool good = !junit || write_junit(junit, reports, n);
+
+    if (!verbs_flag(args, "tap"))
+        return good;
+    report_tap(reports, n, &tap);
+    fputs(buf_str(&tap), stdout);
+    return good && fflush(stdout) == 0;
+}
+
+static size_t count(const struct one_run *runs, size_t n, enum result result)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++)
+        found += runs[i].result.result == result;
+    return found;
+}
+
+static int exit_code(const struct one_run *runs, size_t n)
+{
+    if (stop)
+        return stopped_by == SIGINT ? RIG_INT : RIG_TERM;
+    for (size_t i = 0; i < n; i++)
+        if (runs[i].no_lab)
+            return RIG_NO_LAB;
+    if (n == 0)
+        return RIG_NOTHING;
+    return count(runs, n, RESULT_PASSED) == n ? RIG_PASSED : RIG_FAILED;
+}
+
+/* --- The command --------------------------------------------------------------------------------- */
+
+/* Runs what is to be run into `runs` and returns how many that were. */
+static size_t run_all(struct one_run_config *config, const struct scenarios *list, const char *tag,
+                      struct one_run *runs)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < list->n && !stop; i++) {
+        if (tag && !strv_has(list->items[i]->tags, tag))
+            continue;
+        config->scenario = list->items[i];
+        one_run(config, &runs[n]);
+        if (runs[n++].no_lab)
+            break;
+    }
+    return n;
+}
+
+static int run_listed(const struct verbs_args *args, const struct scenarios *list,
+                      const struct place *place, const struct settings *settings)
+{
+    CLEANUP_FREE struct one_run *runs = xcalloc(list->n + 1, sizeof(*runs));
+    CLEANUP_FREE char *runs_dir = runs_dir_of(args, place);
+    FILE *out = verbs_flag(args, "tap") ? stderr : stdout;
+    struct one_run_config config = {
+        .place = place,
+        .settings = settings,
+        .runs_dir = runs_dir,
+        .progress = progress_new(out, width_of(out)),
+        .stop = &stop,
+        .keep = verbs_flag(args, "keep"),
+    };
+    size_t n;
+    int code;
+
+    catch_signals();
+    n = run_all(&config, list, verbs_value(args, "tag"), runs);
+    progress_line(config.progress, "%zu passed, %zu failed, %zu skipped",
+                  count(runs, n, RESULT_PASSED), n - count(runs, n, RESULT_PASSED), list->n - n);
+    progress_free(config.progress);
+    code = exit_code(runs, n);
+    if (!write_reports(args, runs, n) && code == RIG_PASSED)
+        code = RIG_FAILED;
+    for (size_t i = 0; i < n; i++)
+        one_run_done(&runs[i]);
+    return code;
+}
+
+int cmd_run(const struct verbs_args *args, void *userdata)
+{
+    CLEANUP(settings_free) struct settings *settings = NULL;
+    CLEANUP(place_free) struct place *place = NULL;
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
+    CLEANUP_ERR struct err *err = NULL;
+
+    (void)userdata;
+    if (!scenarios_load(args->positional, &list))
+        return RIG_USAGE;
+    if (place_new(&place, &err) < 0 || settings_of(args, place, &settings, &err) < 0) {
+        CLEANUP_FREE char *text = err_text_full(err);
+
+        fprintf(stderr, "%s\n", text);
+        return RIG_USAGE;
+    }
+    return run_listed(args, &list, place, settings);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "rig/cmd/rig.h"
+
+static const struct verbs_command commands[] = {
+    { .name = "run",
+      .arguments = "FILE...",
+      .min = 1,
+      .max = -1,
+      .help = "run scenarios, each in a fleet of its own",
+      .details =
+              "Every file is checked before anything starts. For each scenario a control plane and its "
+              "devices are made, the components deployed, the steps run, and all of it taken down "
+              "again, also on failure and on Ctrl-C. Reports, and the evidence of a failure, are left in "
+              "a folder whose path is printed.",
+      .options = cmd_run_options,
+      .complete = "file:*.yml",
+      .run = cmd_run },
+    { .name = "check",
+      .arguments = "FILE...",
+      .min = 1,
+      .max = -1,
+      .help = "check scenario files without starting anything",
+      .details = "Prints every mistake with its line and column.",
+      .complete = "file:*.yml",
+      .run = cmd_check },
+    { .name = "list",
+      .arguments = "[DIR...]",
+      .min = 0,
+      .max = -1,
+      .help = "list scenarios: name, devices, tags and what it is about",
+      .complete = "none",
+      .run = cmd_list },
+    { .name = "verbs",
+      .arguments = "",
+      .min = 0,
+      .max = 0,
+      .help = "list the sentences that a scenario can be made of",
+      .options = cmd_verbs_options,
+      .complete = "none",
+      .run = cmd_verbs },
+    { 0 },
+};
+
+static const struct verbs_program program = {
+    .name = "rig",
+    .version = FLEETRIG_VERSION,
+    .summary = "runs fleet scenarios on real machines",
+    .exit_codes = "0 everything passed; 1 a scenario failed; 2 wrong usage or a bad file; "
+                  "3 this host cannot provide the lab; 77 nothing ran; "
+                  "130 interrupted, 143 terminated, with everything taken down.",
+    .commands = commands,
+};
+
+int main(int argc, char **argv)
+{
+    return verbs_main(&program, argc, argv, NULL);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/* One scenario from lab to reports. */
+
+#include <signal.h>
+
+#include "rig/cmd/place.h"
+#include "rig/cmd/settings.h"
+#include "rig/run/progress.h"
+#include "rig/run/run.h"
+
+struct one_run_config {
+    const struct place *place;
+    const struct settings *settings;
+    const struct scenario *scenario;
+    const char *runs_dir; /* where the folder of the run is made */
+    struct progress *progress;
+    const volatile sig_atomic_t *stop;
+    bool keep; /* after a failure leave the lab up until `stop` */
+};
+
+struct one_run {
+    const struct scenario *scenario;
+    struct run_result result;
+    int64_t began_wall_ms;
+    char *evidence; /* folder, when something failed */
+    bool no_lab;    /* the lab did not come up */
+};
+
+/* Always fills in `ret`; trouble with the host itself is in its first step, "lab". */
+void one_run(const struct one_run_config *config, struct one_run *ret);
+void one_run_done(struct one_run *r);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/* The program rig: exit codes and commands. Each command stands in its own cmd_NAME.c. */
+
+#include "base/verbs.h"
+#include "rig/scenario/scenario.h"
+
+enum rig_exit {
+    RIG_PASSED = 0,
+    RIG_FAILED = 1, /* a scenario did */
+    RIG_USAGE = 2,  /* or a bad file */
+    RIG_NO_LAB = 3, /* this host cannot provide it */
+    RIG_NOTHING = 77,
+    RIG_INT = 130, /* 128 + the signal that ended the run */
+    RIG_TERM = 143,
+};
+
+extern const struct verbs_option cmd_run_options[];
+int cmd_run(const struct verbs_args *args, void *userdata);
+int cmd_check(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_verbs_options[];
+int cmd_verbs(const struct verbs_args *args, void *userdata);
+int cmd_list(const struct verbs_args *args, void *userdata);
+
+/* Scenario files, all of them checked. */
+struct scenarios {
+    struct scenario **items;
+    size_t n;
+};
+
+/* Mistakes are printed to stderr, of every file; false when there was any. */
+bool scenarios_load(char *const *paths, struct scenarios *ret);
+void scenarios_done(struct scenarios *list);
+#define CLEANUP_SCENARIOS __attribute__((cleanup(scenarios_done)))

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "rig/cmd/runs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+
+#define LOCK_NAME "lock"
+
+/* A held lock on a run's folder, -1 when its run lasts, or is no run's. */
+static int lock_folder(const char *path, int flags)
+{
+    CLEANUP_FREE char *name = xasprintf("%s/" LOCK_NAME, path);
+    CLEANUP_CLOSE int fd = open(name, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return -1;
+    return steal_fd(&fd);
+}
+
+/* "20260421T181542Z": sorts by time. */
+static void stamp(char text[static 32])
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(text, 32, "%Y%m%dT%H%M%SZ", &tm);
+}
+
+int run_folder_new(const char *dir, const char *scenario, struct run_folder **ret, struct err **err)
+{
+    CLEANUP(run_folder_free) struct run_folder *f = xcalloc(1, sizeof(*f));
+    char at[32];
+    int r;
+
+    stamp(at);
+    f->lock_fd = -1;
+    f->path = xasprintf("%s/%s-%s-%d", dir, at, scenario, (int)getpid());
+    r = dir_make(f->path, 0700, err);
+    if (r < 0)
+        return r;
+    f->lock_fd = lock_folder(f->path, O_CREAT);
+    if (f->lock_fd < 0)
+        return err_errno(err, errno, "locking %s", f->path);
+    *ret = steal_ptr(f);
+    return 0;
+}
+
+static void remove_lab(const char *path)
+{
+    CLEANUP_FREE char *lab = xasprintf("%s/lab", path);
+
+    dir_remove(lab, NULL);
+}
+
+void run_folder_free(struct run_folder *f)
+{
+    if (!f)
+        return;
+    if (f->lock_fd >= 0) {
+        remove_lab(f->path);
+        close(f->lock_fd);
+    }
+    free(f->path);
+    free(f);
+}
+
+void run_folders_prune(const char *dir, size_t keep)
+{
+    CLEANUP_STRV char **names = NULL;
+    DIR *d = opendir(dir);
+    size_t n;
+
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));)
+        if (e->d_name[0] != '.')
+            strv_add(&names, e->d_name);
+    closedir(d);
+    strv_sort(names);
+    n = strv_len(names);
+    for (size_t i = 0; i < n; i++) {
+        CLEANUP_FREE char *path = xasprintf("%s/%s", dir, names[i]);
+        CLEANUP_CLOSE int fd = lock_folder(path, 0);
+
+        if (fd < 0)
+            continue;
+        if (n - i > keep)
+            dir_remove(path, NULL);
+        else
+            remove_lab(path);
+    }
+}

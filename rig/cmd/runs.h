@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/*
+ * Folders of runs: DIR/<UTC time>-<scenario>-<process>/ with junit.xml, result.tap, summary.txt, on
+ * failure evidence/, and lab/ while the lab stands. The lock of a folder is held while its run lasts, so
+ * others leave it alone; what a dead run left of its lab goes when the next one begins.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+struct run_folder {
+    char *path;
+    int lock_fd;
+};
+
+int run_folder_new(const char *dir, const char *scenario, struct run_folder **ret,
+                   struct err **err);
+/* Removes lab/ and lets go of the lock. */
+void run_folder_free(struct run_folder *f);
+DEFINE_CLEANUP(struct run_folder *, run_folder_free)
+
+/* Removes the oldest finished runs beyond `keep`, and labs of dead runs. What cannot be removed is
+ * left. */
+void run_folders_prune(const char *dir, size_t keep);
