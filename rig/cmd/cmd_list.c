@@ -43,8 +43,8 @@ static void list_one(const struct scenario *s)
 {
     CLEANUP_FREE char *story = first_sentence(s->story), *tags = strv_join(s->tags, " ");
 
-    printf("%-32s %zu device%s  [%s]\n    %s\n", s->path, s->n_devices,
-           s->n_devices == 1 ? " " : "s", tags, story);
+    printf("%s  %zu device%s  [%s]  %s\n    %s\n", s->name, s->n_devices,
+           s->n_devices == 1 ? "" : "s", tags, s->path, story);
 }
 
 static bool list_folder(const char *folder)

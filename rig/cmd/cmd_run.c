@@ -31,7 +31,7 @@ const struct verbs_option cmd_run_options[] = {
     { 0 },
 };
 
-/* --- Signals ------------------------------------------------------------------------------------- */
+/* --- Signals --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stop;       /* how many came */
 static volatile sig_atomic_t stopped_by; /* the first one */
@@ -54,7 +54,7 @@ static void catch_signals(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
-/* --- What to run, and how ------------------------------------------------------------------------ */
+/* --- What to run, and how -------------------------------------------------------------------- */
 
 static void override(char **setting, const struct verbs_args *args, const char *option)
 {
@@ -100,7 +100,7 @@ static int width_of(FILE *out)
     return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/* --- Reports of all ------------------------------------------------------------------------------ */
+/* --- Reports of all -------------------------------------------------------------------------- */
 
 static struct report *reports_of(const struct one_run *runs, size_t n)
 {
@@ -163,7 +163,7 @@ static int exit_code(const struct one_run *runs, size_t n)
     return count(runs, n, RESULT_PASSED) == n ? RIG_PASSED : RIG_FAILED;
 }
 
-/* --- The command --------------------------------------------------------------------------------- */
+/* --- The command ----------------------------------------------------------------------------- */
 
 /* Runs what is to be run into `runs` and returns how many that were. */
 static size_t run_all(struct one_run_config *config, const struct scenarios *list, const char *tag,

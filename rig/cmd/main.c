@@ -46,9 +46,13 @@ static const struct verbs_program program = {
     .name = "rig",
     .version = FLEETRIG_VERSION,
     .summary = "runs fleet scenarios on real machines",
-    .exit_codes = "0 everything passed; 1 a scenario failed; 2 wrong usage or a bad file; "
-                  "3 this host cannot provide the lab; 77 nothing ran; "
-                  "130 interrupted, 143 terminated, with everything taken down.",
+    .exit_codes = "0    everything passed\n"
+                  "1    a scenario failed\n"
+                  "2    wrong usage, or a bad file: nothing was started\n"
+                  "3    this host cannot provide the lab\n"
+                  "77   nothing ran\n"
+                  "130  interrupted (Ctrl-C), and everything taken down\n"
+                  "143  terminated (TERM, HUP), and everything taken down\n",
     .commands = commands,
 };
 

@@ -50,7 +50,7 @@ static int64_t cpu_ms(void)
            (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
 }
 
-/* --- The lab ------------------------------------------------------------------------------------- */
+/* --- The lab --------------------------------------------------------------------------------- */
 
 static struct lab_device *lab_devices(const struct scenario *scenario)
 {
@@ -155,7 +155,7 @@ static void bring_up(struct session *s)
     gather_evidence(s);
 }
 
-/* --- The scenario in it -------------------------------------------------------------------------- */
+/* --- The scenario in it ---------------------------------------------------------------------- */
 
 static void run_steps(struct session *s)
 {
@@ -185,7 +185,7 @@ static void keep_up(struct session *s)
         poll(NULL, 0, 200);
 }
 
-/* --- Reports ------------------------------------------------------------------------------------- */
+/* --- Reports --------------------------------------------------------------------------------- */
 
 static void write_file(struct session *s, const char *name, const struct buf *text)
 {
@@ -230,7 +230,7 @@ static void write_summary(struct session *s, int64_t down_ms, int64_t total_ms, 
     progress_line(s->config->progress, "\n%s", buf_str(&text));
 }
 
-/* --- All of it ----------------------------------------------------------------------------------- */
+/* --- All of it ------------------------------------------------------------------------------- */
 
 static int begin(struct session *s, struct err **err)
 {

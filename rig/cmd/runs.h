@@ -3,8 +3,8 @@
 
 /*
  * Folders of runs: DIR/<UTC time>-<scenario>-<process>/ with junit.xml, result.tap, summary.txt, on
- * failure evidence/, and lab/ while the lab stands. The lock of a folder is held while its run lasts, so
- * others leave it alone; what a dead run left of its lab goes when the next one begins.
+ * failure evidence/, and lab/ while the lab stands. The lock of a folder is held while its run
+ * lasts, so others leave it alone; what a dead run left of its lab goes when the next one begins.
  */
 
 #include "base/cleanup.h"

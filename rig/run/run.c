@@ -149,7 +149,7 @@ static void looks_close(struct looks *l)
     *l = (struct looks){ 0 };
 }
 
-/* --- What ends a step whatever its checks say -------------------------------------------------- */
+/* --- What ends a step whatever its checks say ------------------------------------------------ */
 
 static enum state look_at_always(struct engine *e)
 {

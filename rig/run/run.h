@@ -4,8 +4,8 @@
 /*
  * Runs one scenario in a lab: steps, invariants, undo of open faults.
  *
- * A step first lets its checks remember what they compare with, then does its actions in order, then
- * asks its checks.
+ * A step first lets its checks remember what they compare with, then does its actions in order,
+ * then asks its checks.
  *
  * `within`: the checks are asked in rounds, in the order in which they stand. A round ends at the
  * first that is not so; those behind it wait for their turn. The step has passed when every check
@@ -13,8 +13,8 @@
  * them, so that a failure names every mismatch and not only the first.
  * `holds`: every round asks all of them, and one that says no fails the step. A look that fails (an
  * error) is no breach, but the step passes only in a round that sees all of them hold.
- * `always`: asked in every step's waits, about once a second. One that says no fails the run, and so
- * does one that never could say anything.
+ * `always`: asked in every step's waits, about once a second. One that says no fails the run, and
+ * so does one that never could say anything.
  *
  * A check that says NEVER, and a component of the lab that died, fail the step at once. The steps
  * behind a failed one are skipped. Faults are taken back at the end, newest first, whatever

@@ -21,7 +21,7 @@ static const char *deployment_name(const struct sentence *s)
     return sentence_value(s, "DEPLOYMENT");
 }
 
-/* --- What the device reports ----------------------------------------------------------------------- */
+/* --- What the device reports ----------------------------------------------------------------- */
 
 /* The reported state; -ENOENT when there is none. */
 static int look_state(struct verb_run *run, const struct sentence *s, const char *device,
@@ -83,7 +83,7 @@ static int failed_with_check(struct verb_run *run, const struct sentence *s, str
     return look_at_each(run, s, look_failed_with, ret, err);
 }
 
-/* --- Running --------------------------------------------------------------------------------------- */
+/* --- Running --------------------------------------------------------------------------------- */
 
 static bool runs(const struct seen_containers *list, const struct service *service)
 {
@@ -154,7 +154,7 @@ static int running_check(struct verb_run *run, const struct sentence *s, struct 
     return look_at_each(run, s, look_running, ret, err);
 }
 
-/* --- Absent ---------------------------------------------------------------------------------------- */
+/* --- Absent ---------------------------------------------------------------------------------- */
 
 /* 1 when the key has a value, 0 when not. */
 static int has_key(struct verb_run *run, const char *bucket, const char *key, struct err **err)
@@ -200,7 +200,7 @@ static int absent_check(struct verb_run *run, const struct sentence *s, struct s
     return look_at_each(run, s, look_absent, ret, err);
 }
 
-/* --- Images ---------------------------------------------------------------------------------------- */
+/* --- Images ---------------------------------------------------------------------------------- */
 
 static int look_image(struct verb_run *run, const struct sentence *s, const char *device,
                       struct sample *ret, struct err **err)
@@ -229,7 +229,7 @@ static int image_check(struct verb_run *run, const struct sentence *s, struct sa
     return look_at_each(run, s, look_image, ret, err);
 }
 
-/* --- Recreated, and not ---------------------------------------------------------------------------- */
+/* --- Recreated, and not ---------------------------------------------------------------------- */
 
 /* What was there when the step began is remembered under the device and deployment: an object of
  * container id to start time. */
@@ -261,8 +261,7 @@ static int remember(struct verb_run *run, const struct sentence *s, struct err *
     return 0;
 }
 
-/* What podman has now beside what it had; the sample is set to both. False, with the verdict set, when there is
- * nothing to compare. */
+/* What podman had when the step began and what it has now, which the sample tells. */
 static int look_back(struct verb_run *run, const struct sentence *s, const char *device,
                      const json_t **ret_then, json_t **ret_now, struct sample *ret,
                      struct err **err)

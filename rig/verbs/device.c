@@ -15,7 +15,7 @@
 
 #define RESTART_MS 60000
 
-/* --- Reachable --------------------------------------------------------------------------------- */
+/* --- Reachable ------------------------------------------------------------------------------- */
 
 static const json_t *condition(const json_t *object, const char *type)
 {
@@ -84,7 +84,7 @@ static int unreachable_check(struct verb_run *run, const struct sentence *s, str
     return look_at_each(run, s, look_down, ret, err);
 }
 
-/* --- Heartbeat ----------------------------------------------------------------------------------- */
+/* --- Heartbeat ------------------------------------------------------------------------------- */
 
 /* By the time at which the server stored it, on this host's clock, as the fault's: the clock of a
  * device that lost power proves nothing, nor does a heartbeat that was under way. */
@@ -122,7 +122,7 @@ static int heartbeat_check(struct verb_run *run, const struct sentence *s, struc
     return look_at_each(run, s, look_heartbeat, ret, err);
 }
 
-/* --- Identity -------------------------------------------------------------------------------------- */
+/* --- Identity -------------------------------------------------------------------------------- */
 
 /* The host key is pinned: a login to a machine with another one fails. */
 static int look_identity(struct verb_run *run, const struct sentence *s, const char *device,
@@ -151,7 +151,7 @@ static int identity_check(struct verb_run *run, const struct sentence *s, struct
     return look_at_each(run, s, look_identity, ret, err);
 }
 
-/* --- Agent ----------------------------------------------------------------------------------------- */
+/* --- Agent ----------------------------------------------------------------------------------- */
 
 static int restart_act(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],
                        struct err **err)

@@ -7,7 +7,7 @@
 #include "rig/lab/lab.h"
 #include "rig/verbs/verb.h"
 
-/* How long one look may take to reach what it looks at. A look has no need to wait: it comes again. */
+/* How long one look may take to reach what it looks at. It has no need to wait: it comes again. */
 #define LOOK_MS 5000
 
 /* Sets verdict and text, and returns 0: `return seen(ret, VERDICT_NO, "...")`. */
@@ -21,8 +21,8 @@ int look_at_each(struct verb_run *run, const struct sentence *s,
                              struct sample *ret, struct err **err),
                  struct sample *ret, struct err **err);
 
-/* A machine that is switched off stays so for the rest of the step: actions come before checks. True, and
- * the sample says so, when it is off. */
+/* A machine that is switched off stays so for the rest of the step: actions come before checks.
+ * True, and the sample says so, when it is off. */
 bool look_is_off(struct verb_run *run, const char *device, struct sample *ret);
 
 /* The live value of a key; -ENOENT when there is none. `ret` is freed with bus_entry_done(). */

@@ -4,9 +4,9 @@
 /*
  * What rig/run calls for a sentence. A new verb is one line in verbs.def and one function.
  *
- * An action (do, fault) returns when it has been done, with the evidence in `note`. A check is asked
- * again and again: it looks once, without waiting for what it is asked about, and gives a verdict
- * with a sample: what it saw, in words that would let a reader of a failed run understand.
+ * An action (do, fault) returns when it has been done, with the evidence in `note`. A check is
+ * asked again and again: it looks once, without waiting for what it is asked about, and gives a
+ * verdict with a sample: what it saw, in words that let a reader of a failed run understand.
  */
 
 #include <stdint.h>

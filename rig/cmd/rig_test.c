@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+/* The program as people call it: what it prints, and its exit codes. Nothing here starts a lab. */
+
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/strv.h"
+
+/* Runs rig with these arguments; its exit code. What it prints goes to *ret. */
+static int rig(const char *arguments, char **ret)
+{
+    CLEANUP_FREE char *out = xasprintf("%s/out", check_tmpdir());
+    CLEANUP_FREE char *command = NULL;
+    CLEANUP_STRV char **argv = NULL;
+    CLEANUP_FCLOSE FILE *f = fopen(out, "w+e");
+    struct proc_spec spec = { 0 };
+    struct proc p = { 0 };
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_true(f && getenv("FLEETRIG_BIN"));
+    command = xasprintf("%s/rig %s", getenv("FLEETRIG_BIN"), arguments);
+    argv = strv_split(command, " ");
+    spec.argv = argv;
+    spec.out_fd = fileno(f);
+    need_ok(proc_spawn(&spec, &p, &err), err);
+    need_ok(proc_wait(&p, 30000, &err), err);
+    need_ok(file_read(out, 1 << 20, ret, NULL, &err), err);
+    return WIFEXITED(p.status) ? WEXITSTATUS(p.status) : -1;
+}
+
+TEST(our_scenarios_have_no_mistakes)
+{
+    CLEANUP_FREE char *out = NULL;
+
+    check_int(
+            rig("check scenarios/hello.yml scenarios/power-cycle.yml scenarios/power-cycle-one.yml",
+                &out),
+            0);
+    check_str(out, "3 files, no mistakes\n");
+}
+
+TEST(mistakes_of_all_files_are_told_and_nothing_is_run)
+{
+    static const char *const commands[] = { "check", "run" };
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        CLEANUP_FREE char *arguments =
+                xasprintf("%s scenarios/hello.yml rig/scenario/testdata/bad/unknown-verb/input.yml "
+                          "rig/scenario/testdata/bad/missing-within/input.yml",
+                          commands[i]);
+        CLEANUP_FREE char *out = NULL;
+
+        check_case("%s", commands[i]);
+        check_int(rig(arguments, &out), 2);
+        check_has(out, "unknown-verb/input.yml:6:10: 'reboot' begins no sentence of 'do'");
+        check_has(out, "missing-within/input.yml:6:5: 'expect' needs 'within'");
+        check_true(!strstr(out, "embedded control plane"));
+    }
+}
+
+TEST(wrong_usage_is_2)
+{
+    static const char *const usages[] = {
+        "",
+        "rn",
+        "run",
+        "check",
+        "run --acel tcg scenarios/hello.yml",
+        "run --accel hvf scenarios/hello.yml",
+        "run --config /nowhere/rig.yml scenarios/hello.yml",
+        "check /nowhere/hello.yml",
+        "list /nowhere",
+        "verbs extra",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(usages); i++) {
+        CLEANUP_FREE char *out = NULL;
+
+        check_case("rig %s", usages[i]);
+        check_int(rig(usages[i], &out), 2);
+        check_true(*out != '\0');
+    }
+}
+
+TEST(a_tag_that_no_scenario_bears_runs_nothing)
+{
+    CLEANUP_FREE char *out = NULL;
+
+    check_int(rig("run --tag none scenarios/hello.yml", &out), 77);
+    check_str(out, "0 passed, 0 failed, 1 skipped\n");
+}
+
+TEST(scenarios_are_listed)
+{
+    CLEANUP_FREE char *out = NULL, *ours = NULL;
+
+    check_int(rig("list scenarios", &out), 0);
+    check_has(out, "power-cycle  2 devices  [power]  scenarios/power-cycle.yml\n"
+                   "    A device loses power while it runs a workload.\n");
+    check_int(rig("list", &ours), 0);
+    check_has(ours, "hello  2 devices  [deployment]  ");
+}
+
+TEST(verbs_are_listed)
+{
+    CLEANUP_FREE char *out = NULL, *markdown = NULL;
+
+    check_int(rig("verbs", &out), 0);
+    check_has(out, "  cut power of DEVICE...\n      hard power cut");
+    check_int(rig("verbs --markdown", &markdown), 0);
+    check_has(markdown, "| `cut power of DEVICE...` | hard power cut");
+}
+
+CHECK_MAIN()
