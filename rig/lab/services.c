@@ -325,10 +325,13 @@ static int endpoint(void *impl, const char *service, const char *port, enum audi
     struct services *all = impl;
     struct member *v = find(all, service);
     const struct expand_port *p = v ? find_port(v, port) : NULL;
+    const char *host = audience == FOR_DEVICES ? all->devices_see : "127.0.0.1";
 
     if (!p)
         return err_new(err, ENOENT, "service %s has no port %s", service, port);
-    *ret = xasprintf("%s:%u", audience == FOR_DEVICES ? all->devices_see : "127.0.0.1", p->number);
+    if (!host)
+        return err_new(err, EINVAL, "nobody said how devices see this host");
+    *ret = xasprintf("%s:%u", host, p->number);
     return 0;
 }
 
@@ -383,6 +386,7 @@ void services_free(struct services *all)
 
 const struct service_host *services_host(struct services *all, const char *devices_see)
 {
-    replace_str(&all->devices_see, devices_see);
+    if (devices_see)
+        replace_str(&all->devices_see, devices_see);
     return &all->host;
 }

@@ -62,7 +62,7 @@ pid_t supervisor_pid(const struct supervisor *s, const char *name);
 long supervisor_rss_kb(const struct supervisor *s, const char *name);
 
 /* The capability. Owned by the supervisor. `devices_see` is the address by which devices reach this
- * host's loopback: "10.0.2.2" with user networking. */
+ * host's loopback: "10.0.2.2" with user networking; NULL: as said before, if ever. */
 const struct service_host *supervisor_service_host(struct supervisor *s, const char *devices_see);
 
 /* A TCP port on 127.0.0.1 that is free now. */

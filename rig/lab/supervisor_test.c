@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "rig/lab/supervisor.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+
+static struct supervisor *new_supervisor(void)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    struct supervisor *s = NULL;
+
+    need_ok(supervisor_new(check_tmpdir(), &s, &err), err);
+    return s;
+}
+
+/* A child that says so once it is set up. */
+static void start_shell(struct supervisor *s, const char *name, const char *script)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *text = NULL;
+
+    need_ok(supervisor_start(s, name, ARGV("sh", "-c", script), NULL, &err), err);
+    check_within(5000, (free(text), text = NULL,
+                        file_read(supervisor_log(s, name), 4096, &text, NULL, NULL) == 0 &&
+                                strstr(text, "up\n")));
+}
+
+static char *log_of(struct supervisor *s, const char *name)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    char *text = NULL;
+
+    need_ok(file_read(supervisor_log(s, name), 65536, &text, NULL, &err), err);
+    return text;
+}
+
+TEST(a_child_runs_with_its_log_until_it_is_stopped)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+    pid_t pid;
+
+    start_shell(s, "one", "echo up; echo more >&2; exec sleep 100");
+    check_true(supervisor_running(s, "one"));
+    check_ok(supervisor_check(s, &err), err);
+    check_true(supervisor_rss_kb(s, "one") > 100);
+    pid = supervisor_pid(s, "one");
+    check_true(pid > 0);
+    check_ok(supervisor_stop(s, "one", &err), err);
+    check_true(kill(pid, 0) < 0);
+    check_true(!supervisor_running(s, "one"));
+    check_int(supervisor_rss_kb(s, "one"), -1);
+    check_ok(supervisor_check(s, &err), err);
+}
+
+TEST(a_casualty_is_told_with_its_status_and_last_words)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *want = NULL;
+
+    start_shell(s, "fine", "echo up; exec sleep 100");
+    start_shell(s, "doomed", "echo up; for i in 1 2 3 4 5 6; do echo line $i; done; exit 3");
+    check_within(5000, supervisor_check(s, NULL) < 0);
+    check_int(supervisor_check(s, &err), -ECHILD);
+    check_has(err_text(err), "doomed exited with status 3:");
+    check_has(err_text(err), "line 2\n  line 3\n  line 4\n  line 5\n  line 6");
+    check_true(!strstr(err_text(err), "line 1"));
+    want = xasprintf("the whole log: %s", supervisor_log(s, "doomed"));
+    check_str(err_next(err), want);
+}
+
+TEST(a_casualty_killed_from_outside_is_told)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+
+    start_shell(s, "victim", "echo up; exec sleep 100");
+    kill(supervisor_pid(s, "victim"), SIGKILL);
+    check_within(5000, supervisor_check(s, NULL) < 0);
+    check_true(supervisor_check(s, &err) < 0);
+    check_has(err_text(err), "victim killed by signal 9");
+}
+
+TEST(one_that_the_rig_killed_is_no_casualty_and_starts_again)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *log = NULL;
+
+    start_shell(s, "one", "echo up; echo pid $$; exec sleep 100");
+    check_ok(supervisor_kill(s, "one", SIGKILL, &err), err);
+    check_true(!supervisor_running(s, "one"));
+    check_ok(supervisor_check(s, &err), err);
+    check_int(supervisor_kill(s, "one", SIGKILL, &err), -ESRCH);
+    check_ok(supervisor_restart(s, "one", &err), err);
+    check_true(supervisor_running(s, "one"));
+    check_within(5000, (free(log), log = log_of(s, "one"), strstr(strstr(log, "up") + 1, "up")));
+    /* It counts again. */
+    kill(supervisor_pid(s, "one"), SIGKILL);
+    check_within(5000, supervisor_check(s, NULL) < 0);
+}
+
+TEST(a_paused_child_still_runs)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+
+    start_shell(s, "one", "echo up; exec sleep 100");
+    check_ok(supervisor_kill(s, "one", SIGSTOP, &err), err);
+    check_true(supervisor_running(s, "one"));
+    check_ok(supervisor_check(s, &err), err);
+    check_ok(supervisor_kill(s, "one", SIGCONT, &err), err);
+}
+
+TEST(names_that_are_not_there_are_errors)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_int(supervisor_kill(s, "nobody", SIGKILL, &err), -ENOENT);
+    check_int(supervisor_stop(s, "nobody", &err), -ENOENT);
+    check_int(supervisor_restart(s, "nobody", &err), -ENOENT);
+    check_true(!supervisor_running(s, "nobody"));
+    check_true(!supervisor_log(s, "nobody"));
+    check_true(supervisor_start(s, "absent", ARGV("/nonexistent/program"), NULL, &err) < 0);
+    check_has(err_text(err), "starting absent");
+    check_ok(supervisor_check(s, &err), err);
+    start_shell(s, "one", "echo up; exec sleep 100");
+    check_int(supervisor_start(s, "one", ARGV("true"), NULL, &err), -EEXIST);
+}
+
+TEST(a_program_is_found_where_the_rig_says)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+
+    supervisor_program(s, "my-server", "/bin/sh");
+    need_ok(supervisor_start(s, "one", ARGV("my-server", "-c", "exec sleep 100"), NULL, &err), err);
+    check_true(supervisor_running(s, "one"));
+}
+
+TEST(all_end_newest_first_and_the_deaf_ones_too)
+{
+    struct supervisor *s = new_supervisor();
+    CLEANUP_FREE char *out = xasprintf("%s/order", check_tmpdir()), *text = NULL;
+    CLEANUP_FREE char *one = xasprintf("trap 'echo one >>%s; exit' TERM; echo up; while :; do sleep 0.1; done", out);
+    CLEANUP_FREE char *two = xasprintf("trap 'echo two >>%s; exit' TERM; echo up; while :; do sleep 0.1; done", out);
+    pid_t deaf;
+
+    start_shell(s, "one", one);
+    start_shell(s, "two", two);
+    start_shell(s, "deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done");
+    deaf = supervisor_pid(s, "deaf");
+    supervisor_free(s);
+    check_true(kill(deaf, 0) < 0);
+    need_true(file_read(out, 100, &text, NULL, NULL) == 0);
+    check_str(text, "two\none\n");
+}
+
+TEST(children_die_with_the_rig)
+{
+    int pipe_fds[2];
+    pid_t rig, child = 0;
+
+    need_true(pipe(pipe_fds) == 0);
+    fflush(stdout);
+    if ((rig = fork()) == 0) {
+        struct supervisor *s = new_supervisor();
+
+        start_shell(s, "one", "echo up; exec sleep 100");
+        child = supervisor_pid(s, "one");
+        if (write(pipe_fds[1], &child, sizeof(child)) < 0)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    check_int(read(pipe_fds[0], &child, sizeof(child)), sizeof(child));
+    kill(rig, SIGKILL);
+    waitpid(rig, NULL, 0);
+    check_within(5000, kill(child, 0) < 0 && errno == ESRCH);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+static int never(void *userdata, struct err **err)
+{
+    (void)userdata;
+    return err_new(err, EAGAIN, "not yet");
+}
+
+TEST(waits_end_by_death_interruption_or_deadline)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_ERR struct err *err = NULL;
+    volatile sig_atomic_t stop = 0;
+    int64_t start = clock_mono_ms();
+
+    start_shell(s, "slow", "echo up; exec sleep 100");
+    check_int(supervisor_wait(s, "slow", never, NULL, 300, &err), -ETIMEDOUT);
+    check_has(err_text(err), "slow is not ready after 0.3 s: not yet");
+    supervisor_stop_flag(s, &stop);
+    stop = 1;
+    check_int(supervisor_wait(s, "slow", never, NULL, 60000, &err), -ECANCELED);
+    check_int(supervisor_interrupted(s, &err), -ECANCELED);
+    stop = 0;
+    start_shell(s, "short", "echo up; sleep 0.2; echo bye; exit 1");
+    check_int(supervisor_wait(s, "short", never, NULL, 60000, &err), -ECHILD);
+    check_has(err_text(err), "short exited with status 1:\n  up\n  bye");
+    /* A wait for one component ends with the death of another. */
+    check_int(supervisor_wait(s, "slow", never, NULL, 60000, &err), -ECHILD);
+    check_true(clock_mono_ms() - start < 20000);
+}
+
+TEST(ports_are_free_and_given_once)
+{
+    uint16_t ports[50];
+    CLEANUP_ERR struct err *err = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
+        need_ok(port_free(&ports[i], &err), err);
+        check_true(ports[i] >= 1024 && ports[i] < 32768);
+        for (size_t j = 0; j < i; j++)
+            check_true(ports[i] != ports[j]);
+    }
+}
+
+CHECK_MAIN()
