@@ -8,11 +8,10 @@ static const struct verbs_command commands[] = {
       .min = 1,
       .max = -1,
       .help = "run scenarios, each in a fleet of its own",
-      .details =
-              "Every file is checked before anything starts. For each scenario a control plane and its "
-              "devices are made, the components deployed, the steps run, and all of it taken down "
-              "again, also on failure and on Ctrl-C. Reports, and the evidence of a failure, are left in "
-              "a folder whose path is printed.",
+      .details = "Every file is checked before anything starts. For each scenario a control plane "
+                 "and its devices are made, the components deployed, the steps run, and all of it "
+                 "taken down again, also on failure and on Ctrl-C. Reports, and the evidence of a "
+                 "failure, are left in a folder whose path is printed.",
       .options = cmd_run_options,
       .complete = "file:*.yml",
       .run = cmd_run },

@@ -7,7 +7,8 @@
 
 /* As podman 5.4 prints it, most members left out. */
 static const char two[] =
-        "[{\"Id\":\"b2\",\"Image\":\"localhost/hello:v2\",\"State\":\"exited\",\"StartedAt\":1700000001,"
+        "[{\"Id\":\"b2\",\"Image\":\"localhost/hello:v2\",\"State\":\"exited\","
+        "\"StartedAt\":1700000001,"
         "\"Labels\":{\"io.nationtech.fleet.service\":\"side\"}},"
         "{\"Id\":\"a1aaaaaaaaaaaaaaaa\",\"Image\":\"localhost/hello:v1\",\"State\":\"running\","
         "\"StartedAt\":1700000000,\"Labels\":{\"io.nationtech.fleet.service\":\"web\"}}]";
