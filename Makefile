@@ -157,7 +157,8 @@ bin/%: $(out)/bin/% always
 #
 .PHONY: all check test images demo lint format fuzz fuzz-here clean help always
 chosen = $(if $T,$(filter $(foreach t,$T,$(out)/test/$t% $(out)/fuzz/$t%),$1),$1)
-these  = $(call chosen,$(tests_) $(scripts))
+# Scripts are the same under every variant: once is enough.
+these  = $(call chosen,$(tests_) $(if $(filter debug,$(VARIANT)),$(scripts)))
 recipes := $(patsubst images/%.sh,image-%,$(filter-out %_test.sh %/lib.sh,$(wildcard images/*.sh)))
 
 all: $(programs:$(out)/%=%) ## build the programs: bin/NAME (the default)
