@@ -2,22 +2,9 @@
 #pragma once
 
 /*
- * The rig's settings file. Every key may be left out; the command line overrides it. The lab's
+ * The rig's settings file; rig.yml.example shows all of it. Every key may be left out. The lab's
  * devices beat, tick and count as lost much sooner than in production (30 s, 30 s, 75 s), so that a
  * run takes seconds where it would take minutes.
- *
- *     libvirt: private           # or a URI; else the host's daemon where it answers
- *     accel: tcg                 # or kvm; else what a boot probe proved
- *     arch: x86_64
- *     apiserver: /path/to/kube-apiserver
- *     cpus: 2                    # of a device
- *     memory_mb: 1024
- *     disk_gb: 8
- *     heartbeat: 2s
- *     tick: 5s
- *     unreachable_after: 6s
- *     boot_timeout: 10m
- *     keep_runs: 20              # folders of finished runs
  */
 
 #include <stdbool.h>

@@ -24,6 +24,24 @@ TEST(without_a_file_there_are_defaults)
     check_int(s->unreachable_after_ms, 6000);
 }
 
+TEST(the_example_shows_the_defaults)
+{
+    CLEANUP(settings_free) struct settings *s = NULL, *defaults = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(settings_load("rig/cmd/rig.yml.example", /* needed= */ true, &s, &err), err);
+    need_ok(settings_parse("none", "", 0, &defaults, &err), err);
+    check_str(s->arch, defaults->arch);
+    check_int(s->cpus, defaults->cpus);
+    check_int(s->memory_mb, defaults->memory_mb);
+    check_int(s->disk_gb, defaults->disk_gb);
+    check_int(s->keep_runs, defaults->keep_runs);
+    check_int(s->heartbeat_ms, defaults->heartbeat_ms);
+    check_int(s->tick_ms, defaults->tick_ms);
+    check_int(s->unreachable_after_ms, defaults->unreachable_after_ms);
+    check_int(s->boot_timeout_ms, defaults->boot_timeout_ms);
+}
+
 TEST(a_file_that_was_named_must_exist)
 {
     CLEANUP(settings_free) struct settings *s = NULL;

@@ -361,12 +361,8 @@ static enum result result_of(enum state state)
 
 static struct step_result *result_step(struct run_result *r, const char *name)
 {
-    struct step_result *step;
-
-    r->steps = xreallocarray(r->steps, r->n_steps + 1, sizeof(*r->steps));
-    step = &r->steps[r->n_steps++];
-    *step = (struct step_result){ .name = xstrdup(name) };
-    return step;
+    run_result_add(r, name, RESULT_PASSED, 0, NULL);
+    return &r->steps[r->n_steps - 1];
 }
 
 static void tell_done(const struct engine *e)

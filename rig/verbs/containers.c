@@ -65,7 +65,7 @@ int containers_look(struct verb_run *run, const char *device, const char *deploy
     int r;
 
     r = on_device(run, device,
-                  ARGV("podman", "ps", "--all", "--format", "json", "--filter", filter), PODMAN_MS,
+                  ARGV("podman", "--log-level=error", "ps", "--all", "--format", "json", "--filter", filter), PODMAN_MS,
                   &out, err);
     if (r < 0)
         return r;
