@@ -28,6 +28,7 @@ struct container {
     char *deployment, *service, *spec; /* from its labels; "" when a label is missing */
     char *state;                       /* "running", "created", "exited", "paused", ... */
     int exit_code;
+    bool interrupted; /* it does not run, but never ended by itself: the machine went down */
     /* As inspected, for drift. */
     char *image, *image_id;
     struct port_mapping *ports;

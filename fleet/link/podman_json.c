@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/strv.h"
 
@@ -90,6 +91,19 @@ static void read_mounts(const json_t *mounts, struct container *c)
     }
 }
 
+/* It started after it last ended, and yet does not run. */
+static bool was_interrupted(const json_t *object)
+{
+    const char *started = json_path_str(object, "State.StartedAt");
+    const char *finished = json_path_str(object, "State.FinishedAt");
+    int64_t start, finish;
+
+    if (json_is_true(json_path(object, "State.Running")) || !started ||
+        clock_parse_rfc3339(started, &start, NULL) < 0 || start <= 0)
+        return false;
+    return !finished || clock_parse_rfc3339(finished, &finish, NULL) < 0 || finish < start;
+}
+
 int podman_json_container(const char *data, size_t len, struct container *ret, struct err **err)
 {
     CLEANUP_JSON json_t *object = NULL;
@@ -105,6 +119,7 @@ int podman_json_container(const char *data, size_t len, struct container *ret, s
     ret->name = text_at(object, "Name");
     ret->state = text_at(object, "State.Status");
     ret->exit_code = (int)json_path_int(object, "State.ExitCode", 0);
+    ret->interrupted = was_interrupted(object);
     ret->deployment = label_at(object, PODMAN_LABEL_DEPLOYMENT);
     ret->service = label_at(object, PODMAN_LABEL_SERVICE);
     ret->spec = label_at(object, PODMAN_LABEL_SPEC);

@@ -269,6 +269,47 @@ TEST(answers_that_are_not_podman_s_are_errors)
     }
 }
 
+TEST(a_container_that_a_power_cut_ended_is_told_from_one_that_ended)
+{
+    static const struct {
+        const char *name, *state;
+        bool interrupted;
+    } cases[] = {
+        { "runs",
+          "\"Running\":true,\"StartedAt\":\"2026-11-21T08:11:23.6Z\","
+          "\"FinishedAt\":\"0001-01-01T00:00:00Z\"",
+          false },
+        { "never started",
+          "\"Running\":false,\"StartedAt\":\"0001-01-01T00:00:00Z\","
+          "\"FinishedAt\":\"0001-01-01T00:00:00Z\"",
+          false },
+        { "ended",
+          "\"Running\":false,\"StartedAt\":\"2026-11-21T08:11:23.6Z\","
+          "\"FinishedAt\":\"2026-11-21T08:11:23.7+00:00\"",
+          false },
+        { "cut in its first run",
+          "\"Running\":false,\"StartedAt\":\"2026-11-21T08:11:23.6Z\","
+          "\"FinishedAt\":\"0001-01-01T00:00:00Z\"",
+          true },
+        { "cut in a later run",
+          "\"Running\":false,\"StartedAt\":\"2026-11-21T08:11:23.6Z\","
+          "\"FinishedAt\":\"2026-11-21T08:10:00Z\"",
+          true },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP_FREE char *text =
+                xasprintf("{\"Id\":\"1\",\"Name\":\"a\",\"State\":{\"Status\":\"exited\",%s}}",
+                          cases[i].state);
+        CLEANUP_ERR struct err *err = NULL;
+        __attribute__((cleanup(container_done))) struct container c = { 0 };
+
+        check_case("%s", cases[i].name);
+        if (check_ok(podman_json_container(text, strlen(text), &c, &err), err))
+            check_int(c.interrupted, cases[i].interrupted);
+    }
+}
+
 TEST(an_inspection_is_read_whole)
 {
     static const char text[] =
