@@ -1,0 +1,725 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+/*
+ * The operator as a process, between a real API server and a real nats-server. The test plays the
+ * people on one side and the devices on the other. All tests share the servers; each has names of
+ * its own, and finds an operator that runs.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+#include "fleet/link/bus.h"
+#include "fleet/link/kube.h"
+#include "fleet/testing/servers.h"
+#include "fleet/wire/device.h"
+#include "fleet/wire/resource.h"
+
+#define SOON_MS 10000
+#define CALL_MS 5000
+#define UNREACHABLE_MS 1500
+
+static struct {
+    struct servers_nats nats;
+    struct servers_kube kube;
+    struct kube *api;
+    struct bus *bus;
+    struct proc op;
+    char *dir, *config, *log;
+} lab;
+
+/* --- the operator ------------------------------------------------------------------------- */
+
+/* build/VARIANT/bin/fleet-operator, beside the folder that this program is in. */
+static char *operator_path(void)
+{
+    char self[4096] = "", *cut;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    need_true(n > 0);
+    cut = strstr(self, "/test/fleet/");
+    need_true(cut != NULL);
+    *cut = '\0';
+    return xasprintf("%s/bin/fleet-operator", self);
+}
+
+static void operator_start(void)
+{
+    CLEANUP_FREE char *program = operator_path();
+    CLEANUP_CLOSE int log = open(lab.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    char *argv[] = { program, (char *)"--config", lab.config, NULL };
+    struct proc_spec spec = { .argv = argv, .out_fd = log };
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(proc_spawn(&spec, &lab.op, &err), err);
+}
+
+static void operator_stop(int signal)
+{
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_true(!proc_ended(&lab.op));
+    kill(lab.op.pid, signal);
+    check_ok(proc_wait(&lab.op, SOON_MS, &err), err);
+}
+
+static char *log_text(void)
+{
+    char *text = NULL;
+
+    need_true(file_read(lab.log, 16 << 20, &text, NULL, NULL) == 0);
+    return text;
+}
+
+/* How often `part` stands in the log. */
+static int logged(const char *part)
+{
+    CLEANUP_FREE char *text = log_text();
+    int n = 0;
+
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part))
+        n++;
+    return n;
+}
+
+static void operator_restart(int signal)
+{
+    int before = logged("the fleet is known");
+
+    operator_stop(signal);
+    operator_start();
+    check_within(SOON_MS, logged("the fleet is known") > before);
+}
+
+static void lab_setup(void)
+{
+    CLEANUP_FREE char *text = NULL, *password = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(servers_nats_start(&lab.nats, &err), err);
+    need_ok(servers_kube_start(&lab.kube, &err), err);
+    lab.dir = xstrdup(check_tmpdir());
+    lab.config = xasprintf("%s/operator.yml", lab.dir);
+    lab.log = xasprintf("%s/operator.log", lab.dir);
+    password = xasprintf("%s/password", lab.dir);
+    text = xasprintf("kubeconfig: %s\n"
+                     "nats: { url: '%s', user: %s, password_file: %s }\n"
+                     "unreachable_after: %dms\n",
+                     lab.kube.kubeconfig, lab.nats.url, lab.nats.user, password, UNREACHABLE_MS);
+    need_ok(file_write(password, lab.nats.password, strlen(lab.nats.password), 0600, &err), err);
+    need_ok(file_write(lab.config, text, strlen(text), 0600, &err), err);
+    need_ok(kube_load(lab.kube.kubeconfig, &lab.api, &err), err);
+}
+
+static void bus_connect(void)
+{
+    struct bus_config config = {
+        .url = lab.nats.url, .name = "test", .user = lab.nats.user, .password = lab.nats.password
+    };
+    CLEANUP_ERR struct err *err = NULL;
+
+    bus_free(steal_ptr(lab.bus));
+    need_ok(bus_new(&config, NULL, NULL, SOON_MS, &lab.bus, &err), err);
+}
+
+/* Servers and an operator that knows the fleet. */
+static void need_lab(void)
+{
+    SERVERS_NEED_NATS();
+    SERVERS_NEED_KUBE();
+    if (!lab.dir) {
+        lab_setup();
+        operator_start();
+        check_within(SOON_MS * 2, logged("the fleet is known") == 1);
+        bus_connect();
+    }
+}
+
+/* --- people ------------------------------------------------------------------------------- */
+
+static json_t *get(const char *path)
+{
+    json_t *object = NULL;
+
+    kube_call(lab.api, "GET", path, NULL, NULL, &object, NULL);
+    return object;
+}
+
+static char *dep_path(const char *ns, const char *name)
+{
+    return xasprintf("/apis/" FLEET_API_VERSION "/namespaces/%s/deployments/%s", ns, name);
+}
+
+static void apply_in(const char *ns, const char *name, const char *group, const char *image)
+{
+    CLEANUP_JSON json_t *object = json_pack(
+            "{s:s, s:s, s:{s:s, s:s}, s:{s:{s:{s:s}}, s:{s:s, s:{s:[{s:s, s:s, s:[s]}]}}}}",
+            "apiVersion", FLEET_API_VERSION, "kind", "Deployment", "metadata", "name", name,
+            "namespace", ns, "spec", "targetSelector", "matchLabels", "group", group, "score",
+            "type", "PodmanV0", "data", "services", "name", "web", "image", image, "ports",
+            "8080:80");
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_ok(kube_apply(lab.api, object, "people", NULL, &err), err);
+}
+
+static void apply(const char *name, const char *group, const char *image)
+{
+    apply_in("default", name, group, image);
+}
+
+static char *score_bytes(const char *image)
+{
+    return xasprintf("{\"data\":{\"services\":[{\"image\":\"%s\",\"name\":\"web\",\"ports\":"
+                     "[\"8080:80\"]}]},\"type\":\"PodmanV0\"}",
+                     image);
+}
+
+static void delete(const char *ns, const char *name)
+{
+    CLEANUP_FREE char *path = dep_path(ns, name);
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_ok(kube_call(lab.api, "DELETE", path, NULL, NULL, NULL, &err), err);
+}
+
+/* "True Accepted", of a condition; "" when there is none. In a ring of buffers. */
+static const char *condition(const char *path, const char *type)
+{
+    static char ring[4][512];
+    static int next;
+    char *text = ring[next++ % 4];
+    CLEANUP_JSON json_t *object = get(path);
+    json_t *item;
+    size_t i;
+
+    *text = '\0';
+    json_array_foreach(json_path(object, "status.conditions"), i, item)
+    {
+        if (str_eq(json_path_str(item, "type"), type))
+            snprintf(text, sizeof(ring[0]), "%s %s: %s", json_path_str(item, "status"),
+                     json_path_str(item, "reason"), json_path_str(item, "message"));
+    }
+    return text;
+}
+
+static const char *dep_condition(const char *ns, const char *name, const char *type)
+{
+    CLEANUP_FREE char *path = dep_path(ns, name);
+
+    return condition(path, type);
+}
+
+static const char *device_condition(const char *id, const char *type)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", PATH_DEVICES, id);
+
+    return condition(path, type);
+}
+
+/* "matched succeeded failed pending", once the status is about the newest generation. */
+static const char *counts(const char *name)
+{
+    static char text[128];
+    CLEANUP_FREE char *path = dep_path("default", name);
+    CLEANUP_JSON json_t *object = get(path);
+    const json_t *a = json_path(object, "status.aggregate");
+
+    *text = '\0';
+    if (json_path_int(object, "status.observedGeneration", 0) ==
+        json_path_int(object, "metadata.generation", -1))
+        snprintf(text, sizeof(text), "%jd %jd %jd %jd",
+                 (intmax_t)json_path_int(a, "matchedDeviceCount", -1),
+                 (intmax_t)json_path_int(a, "succeeded", -1),
+                 (intmax_t)json_path_int(a, "failed", -1),
+                 (intmax_t)json_path_int(a, "pending", -1));
+    return text;
+}
+
+static bool dep_exists(const char *ns, const char *name)
+{
+    CLEANUP_FREE char *path = dep_path(ns, name);
+    CLEANUP_JSON json_t *object = get(path);
+
+    return object != NULL;
+}
+
+/* --- devices ------------------------------------------------------------------------------ */
+
+static void put(const char *bucket, const char *key, const char *value)
+{
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_ok(bus_put(lab.bus, bucket, key, value, strlen(value), CALL_MS, &err), err);
+}
+
+static void beat_at(const char *id, int64_t at_ms)
+{
+    struct heartbeat hb = { .device_id = (char *)id, .at_ms = at_ms };
+    CLEANUP_FREE char *value = heartbeat_encode(&hb);
+    char key[KEY_MAX];
+
+    put(BUCKET_DEVICE_HEARTBEAT, key_heartbeat(key, id), value);
+}
+
+static void beat(const char *id)
+{
+    beat_at(id, clock_wall_ms());
+}
+
+static void join(const char *id, const char *group)
+{
+    struct device_info info = {
+        .device_id = (char *)id,
+        .inventory = { .hostname = (char *)id,
+                       .arch = (char *)"x86_64",
+                       .os = (char *)"Debian",
+                       .kernel = (char *)"6.12",
+                       .cpu_cores = 2,
+                       .memory_mb = 1024,
+                       .agent_version = (char *)"0.1.0" },
+        .updated_at_ms = clock_wall_ms(),
+    };
+    CLEANUP_FREE char *value = NULL;
+    char key[KEY_MAX];
+
+    labels_set(&info.labels, "device-id", id);
+    labels_set(&info.labels, "group", group);
+    value = device_info_encode(&info);
+    put(BUCKET_DEVICE_INFO, key_info(key, id), value);
+    labels_done(&info.labels);
+    beat(id);
+}
+
+static void say_at(const char *id, const char *name, enum phase phase, const char *error,
+                   int64_t at_ms)
+{
+    struct deployment_state state = { .device_id = (char *)id,
+                                      .deployment = (char *)name,
+                                      .phase = phase,
+                                      .last_event_at_ms = at_ms,
+                                      .last_error = (char *)error };
+    CLEANUP_FREE char *value = deployment_state_encode(&state);
+    char key[KEY_MAX];
+
+    put(BUCKET_DEVICE_STATE, key_state(key, id, name), value);
+}
+
+static void say(const char *id, const char *name, enum phase phase, const char *error)
+{
+    say_at(id, name, phase, error, clock_wall_ms());
+}
+
+/* The bytes of a desired-state key, "" when there is none. In a static buffer. */
+static const char *desired(const char *key)
+{
+    static char text[4096];
+    struct bus_entry entry = { 0 };
+
+    *text = '\0';
+    if (bus_get(lab.bus, BUCKET_DESIRED_STATE, key, CALL_MS, &entry, NULL) == 0)
+        snprintf(text, sizeof(text), "%s", entry.value ? entry.value : "");
+    bus_entry_done(&entry);
+    return text;
+}
+
+/* What was written where, for "and nothing was written meanwhile": keys with their revisions,
+ * objects with their resource versions. */
+static char *all_writes(void)
+{
+    static const char *const paths[] = { PATH_DEPLOYMENTS, PATH_DEVICES };
+    CLEANUP_BUF struct buf b = BUF_INIT(1 << 20);
+    CLEANUP_STRV char **keys = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+    json_t *item;
+    size_t k;
+
+    check_ok(bus_keys(lab.bus, BUCKET_DESIRED_STATE, ">", CALL_MS, &keys, &err), err);
+    for (size_t i = 0; keys && keys[i]; i++) {
+        struct bus_entry entry = { 0 };
+
+        check_ok(bus_get(lab.bus, BUCKET_DESIRED_STATE, keys[i], CALL_MS, &entry, &err), err);
+        buf_addf(&b, "%s %" PRIu64 "\n", keys[i], entry.revision);
+        bus_entry_done(&entry);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        CLEANUP_JSON json_t *list = get(paths[i]);
+
+        json_array_foreach(json_object_get(list, "items"), k, item) buf_addf(
+                &b, "%s %s\n", object_name(item), json_path_str(item, "metadata.resourceVersion"));
+    }
+    return buf_steal(&b);
+}
+
+/* Long enough for a status that was put off and for a slow machine. */
+static void let_settle(void)
+{
+    int64_t until = check_now_ms() + 2500;
+
+    while (check_now_ms() < until)
+        check_pause();
+}
+
+/* --- tests -------------------------------------------------------------------------------- */
+
+TEST(it_waits_for_api_server_and_nats_as_long_as_it_takes)
+{
+    CLEANUP_ERR struct err *err = NULL;
+
+    SERVERS_NEED_NATS();
+    SERVERS_NEED_KUBE();
+    lab_setup();
+    servers_nats_stop(&lab.nats, SIGTERM);
+    servers_kube_stop(&lab.kube, SIGTERM);
+    operator_start();
+    check_within(SOON_MS, logged("waiting for the API server: ") > 0);
+    check_within(SOON_MS, logged("not connected to NATS: ") > 0);
+    need_ok(servers_kube_start(&lab.kube, &err), err);
+    check_within(SOON_MS, logged("the custom resource definitions are in place") == 1);
+    check_int(logged("the fleet is known"), 0);
+    need_ok(servers_nats_start(&lab.nats, &err), err);
+    check_within(SOON_MS * 2, logged("the fleet is known") == 1);
+    bus_connect();
+}
+
+static int compare_int64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+TEST(an_applied_deployment_becomes_a_key_of_each_matching_device)
+{
+    CLEANUP_FREE char *v1 = score_bytes("localhost/hello:v1");
+    CLEANUP_FREE char *v2 = score_bytes("localhost/hello:v2");
+    int64_t took[20];
+
+    need_lab();
+    join("basic-1", "basic");
+    join("basic-2", "other");
+    check_within(SOON_MS, strstr(device_condition("basic-1", "Reachable"), "True") != NULL);
+    apply("basic", "basic", "localhost/hello:v1");
+    check_within(SOON_MS, str_eq(desired("basic-1.basic"), v1));
+    check_str(desired("basic-2.basic"), "");
+    check_within(SOON_MS, str_eq(counts("basic"), "1 0 0 1"));
+    check_str(dep_condition("default", "basic", "Accepted"), "True Accepted: ");
+    check_str(dep_condition("default", "basic", "Ready"),
+              "False WaitingForDevices: 0 of 1 devices run it");
+
+    for (size_t i = 0; i < ARRAY_LEN(took); i++) {
+        const char *want = i % 2 ? v1 : v2;
+        int64_t start;
+
+        apply("basic", "basic", i % 2 ? "localhost/hello:v1" : "localhost/hello:v2");
+        start = check_now_ms();
+        while (!str_eq(desired("basic-1.basic"), want) && check_now_ms() - start < SOON_MS)
+            ;
+        took[i] = check_now_ms() - start;
+        check_true(took[i] < SOON_MS);
+    }
+    qsort(took, ARRAY_LEN(took), sizeof(*took), compare_int64);
+    printf("# from applied to key: median %jd ms, most %jd ms\n", (intmax_t)took[10],
+           (intmax_t)took[19]);
+}
+
+TEST(a_selector_or_label_that_changes_moves_the_keys)
+{
+    need_lab();
+    join("move-1", "move-a");
+    join("move-2", "move-b");
+    apply("move", "move-a", "localhost/hello:v1");
+    check_within(SOON_MS, *desired("move-1.move"));
+    apply("move", "move-b", "localhost/hello:v1");
+    check_within(SOON_MS, *desired("move-2.move") && !*desired("move-1.move"));
+    check_within(SOON_MS, str_eq(counts("move"), "1 0 0 1"));
+    join("move-1", "move-b");
+    check_within(SOON_MS, *desired("move-1.move"));
+    join("move-2", "elsewhere");
+    check_within(SOON_MS, !*desired("move-2.move"));
+    check_within(SOON_MS, str_eq(counts("move"), "1 0 0 1"));
+}
+
+TEST(a_deleted_deployment_goes_after_its_keys)
+{
+    need_lab();
+    join("gone-1", "gone");
+    join("gone-2", "gone");
+    apply("gone", "gone", "localhost/hello:v1");
+    check_within(SOON_MS, *desired("gone-1.gone") && *desired("gone-2.gone"));
+    delete ("default", "gone");
+    check_within(SOON_MS, !dep_exists("default", "gone"));
+    check_str(desired("gone-1.gone"), "");
+    check_str(desired("gone-2.gone"), "");
+
+    /* With the bus away, the object waits. */
+    apply("gone", "gone", "localhost/hello:v1");
+    check_within(SOON_MS, *desired("gone-1.gone"));
+    servers_nats_stop(&lab.nats, SIGKILL);
+    delete ("default", "gone");
+    let_settle();
+    check_true(dep_exists("default", "gone"));
+    check_true(servers_nats_start(&lab.nats, NULL) == 0);
+    check_within(SOON_MS * 2, !dep_exists("default", "gone"));
+    check_str(desired("gone-1.gone"), "");
+}
+
+TEST(what_devices_report_is_added_up)
+{
+    CLEANUP_FREE char *path = dep_path("default", "sum");
+    CLEANUP_JSON json_t *object = NULL;
+    int64_t now = clock_wall_ms();
+
+    need_lab();
+    join("sum-1", "sum");
+    join("sum-2", "sum");
+    join("sum-3", "sum");
+    join("sum-4", "not-sum");
+    say_at("sum-4", "sum", PHASE_RUNNING, NULL, now); /* does not match: does not count */
+    apply("sum", "sum", "localhost/hello:v1");
+    check_within(SOON_MS, str_eq(counts("sum"), "3 0 0 3"));
+    say_at("sum-1", "sum", PHASE_RUNNING, NULL, now);
+    say_at("sum-2", "sum", PHASE_FAILED, "no such image", now);
+    check_within(SOON_MS, str_eq(counts("sum"), "3 1 1 1"));
+    object = get(path);
+    check_str(json_path_str(object, "status.aggregate.lastError.deviceId"), "sum-2");
+    check_str(json_path_str(object, "status.aggregate.lastError.message"), "no such image");
+    check_str(dep_condition("default", "sum", "Ready"),
+              "False DevicesFailed: 1 of 3 devices run it; see aggregate.lastError");
+
+    say_at("sum-2", "sum", PHASE_RUNNING, NULL, now - 60000); /* older than what is known */
+    say_at("sum-3", "sum", PHASE_RUNNING, NULL, now);
+    check_within(SOON_MS, str_eq(counts("sum"), "3 2 1 0"));
+    say_at("sum-2", "sum", PHASE_RUNNING, NULL, now + 1000);
+    check_within(SOON_MS, str_eq(counts("sum"), "3 3 0 0"));
+    json_decref(object);
+    object = get(path);
+    check_true(json_path(object, "status.aggregate.lastError") == NULL);
+    check_str(dep_condition("default", "sum", "Ready"),
+              "True AllDevicesRun: 3 of 3 devices run it");
+}
+
+TEST(a_device_is_reachable_while_its_heartbeats_arrive)
+{
+    CLEANUP_JSON json_t *object = NULL;
+
+    need_lab();
+    join("beat-1", "beat");
+    check_within(SOON_MS, strstr(device_condition("beat-1", "Reachable"), "True "));
+    check_str(device_condition("beat-1", "ClockSkew"),
+              "False ClockIsRight: the device's clock is right to 30 s");
+    object = get(PATH_DEVICES "/beat-1");
+    check_str(json_path_str(object, "status.currentVersion"), "0.1.0");
+    check_str(json_path_str(object, "metadata.labels.group"), "beat");
+    check_str(json_path_str(object, "spec.inventory.arch"), "x86_64");
+    check_within(UNREACHABLE_MS + SOON_MS,
+                 strstr(device_condition("beat-1", "Reachable"),
+                        "False HeartbeatsMissing: the last heartbeat was stored at 20"));
+    beat_at("beat-1", clock_wall_ms() + 95000);
+    check_within(SOON_MS, strstr(device_condition("beat-1", "Reachable"), "True "));
+    check_within(SOON_MS, strstr(device_condition("beat-1", "ClockSkew"), "True ClockIsOff: "));
+    check_has(device_condition("beat-1", "ClockSkew"), " s ahead");
+}
+
+TEST(heartbeats_alone_write_nothing)
+{
+    CLEANUP_JSON json_t *before = NULL, *after = NULL;
+
+    need_lab();
+    join("quiet-1", "quiet");
+    check_within(SOON_MS, strstr(device_condition("quiet-1", "Reachable"), "True "));
+    before = get(PATH_DEVICES "/quiet-1");
+    for (int i = 0; i < 8; i++) {
+        int64_t until = check_now_ms() + UNREACHABLE_MS / 4;
+
+        beat("quiet-1");
+        while (check_now_ms() < until)
+            check_pause();
+    }
+    after = get(PATH_DEVICES "/quiet-1");
+    check_str(json_path_str(after, "metadata.resourceVersion"),
+              json_path_str(before, "metadata.resourceVersion"));
+}
+
+TEST(a_restart_writes_nothing_that_is_so_already)
+{
+    static const int signals[] = { SIGTERM, SIGKILL };
+
+    need_lab();
+    join("same-1", "same");
+    apply("same", "same", "localhost/hello:v1");
+    say("same-1", "same", PHASE_FAILED, "broken");
+    check_within(SOON_MS, str_eq(counts("same"), "1 0 1 0"));
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        CLEANUP_FREE char *before = NULL, *after = NULL;
+
+        check_case("signal %d", signals[i]);
+        let_settle(); /* devices of other tests become unreachable meanwhile */
+        before = all_writes();
+        operator_restart(signals[i]);
+        let_settle();
+        after = all_writes();
+        check_str(after, before);
+    }
+}
+
+TEST(what_changed_while_it_was_down_is_made_good)
+{
+    CLEANUP_FREE char *path = dep_path("default", "down-force");
+    CLEANUP_JSON json_t *none = json_pack("{s:{s:[]}}", "metadata", "finalizers");
+    CLEANUP_FREE char *v1 = score_bytes("localhost/hello:v1");
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_lab();
+    join("down-1", "down-a");
+    join("down-2", "down-b");
+    apply("down", "down-a", "localhost/hello:v1");
+    apply("down-force", "down-a", "localhost/hello:v1");
+    check_within(SOON_MS, *desired("down-1.down") && *desired("down-1.down-force"));
+
+    operator_stop(SIGKILL);
+    apply("down", "down-b", "localhost/hello:v1");
+    check_ok(kube_call(lab.api, "PATCH", path, KUBE_MERGE, none, NULL, &err), err);
+    delete ("default", "down-force");
+    put(BUCKET_DESIRED_STATE, "nobody.nothing", "{}");
+    put(BUCKET_DESIRED_STATE, "down-2.down", "somebody else's bytes");
+    operator_start();
+    check_within(SOON_MS, str_eq(desired("down-2.down"), v1));
+    check_within(SOON_MS, !*desired("down-1.down"));
+    check_within(SOON_MS, !*desired("down-1.down-force"));
+    check_within(SOON_MS, !*desired("nobody.nothing"));
+}
+
+TEST(nats_may_restart_and_even_forget_everything)
+{
+    CLEANUP_FREE char *store = NULL, *v2 = score_bytes("localhost/hello:v2");
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_lab();
+    join("store-1", "store");
+    apply("store", "store", "localhost/hello:v1");
+    check_within(SOON_MS, *desired("store-1.store"));
+
+    servers_nats_stop(&lab.nats, SIGKILL);
+    apply("store", "store", "localhost/hello:v2");
+    need_ok(servers_nats_start(&lab.nats, &err), err);
+    bus_connect();
+    check_within(SOON_MS * 2, str_eq(desired("store-1.store"), v2));
+
+    /* An empty store: the labels of the Device objects stand in until the devices speak. */
+    servers_nats_stop(&lab.nats, SIGKILL);
+    store = xasprintf("%s/store", lab.nats.dir);
+    need_ok(dir_remove(store, &err), err);
+    need_ok(servers_nats_start(&lab.nats, &err), err);
+    bus_connect();
+    check_within(SOON_MS * 3, str_eq(desired("store-1.store"), v2));
+}
+
+static const struct {
+    const char *bucket, *key, *value;
+} corrupt[] = {
+    { BUCKET_DESIRED_STATE, "no-dot-at-all", "x" },
+    { BUCKET_DEVICE_INFO, "info.bad-1", "{not json" },
+    { BUCKET_DEVICE_INFO, "info.bad-1.more", "{}" },
+    { BUCKET_DEVICE_INFO, "info.bad-2",
+      "{\"device_id\":\"bad-1\",\"labels\":{\"device-id\":\"bad-1\"},\"inventory\":{},"
+      "\"updated_at\":\"2026-01-01T00:00:00Z\"}" },
+    { BUCKET_DEVICE_STATE, "state.bad-1.bad", "{\"phase\":7}" },
+    { BUCKET_DEVICE_HEARTBEAT, "heartbeat.bad-1", "" },
+};
+
+TEST(a_corrupt_message_is_told_once_and_hurts_nobody)
+{
+    CLEANUP_FREE char *v1 = score_bytes("localhost/hello:v1");
+
+    need_lab();
+    for (size_t i = 0; i < ARRAY_LEN(corrupt); i++) {
+        CLEANUP_FREE char *line = xasprintf("key %s, revision", corrupt[i].key);
+
+        check_case("%s %s", corrupt[i].bucket, corrupt[i].key);
+        put(corrupt[i].bucket, corrupt[i].key, corrupt[i].value);
+        check_within(SOON_MS, logged(line) == 1);
+    }
+    check_case("afterwards");
+    join("bad-1", "bad");
+    apply("bad", "bad", "localhost/hello:v1");
+    check_within(SOON_MS, str_eq(desired("bad-1.bad"), v1));
+    check_str(desired("no-dot-at-all"), "x");
+    say("bad-1", "bad", PHASE_RUNNING, NULL);
+    check_within(SOON_MS, str_eq(counts("bad"), "1 1 0 0"));
+    check_true(!proc_ended(&lab.op));
+}
+
+TEST(of_two_deployments_of_one_name_the_older_owns_it)
+{
+    CLEANUP_FREE char *v1 = score_bytes("localhost/hello:v1");
+    CLEANUP_FREE char *v2 = score_bytes("localhost/hello:v2");
+    int64_t until = check_now_ms() + 1100;
+
+    need_lab();
+    join("twin-1", "twin");
+    apply_in("default", "twin", "twin", "localhost/hello:v1");
+    check_within(SOON_MS, str_eq(desired("twin-1.twin"), v1));
+    while (check_now_ms() < until) /* creationTimestamp has seconds */
+        check_pause();
+    apply_in("another", "twin", "twin", "localhost/hello:v2");
+    check_within(SOON_MS, str_eq(dep_condition("another", "twin", "Accepted"),
+                                 "False NameTaken: deployment default/twin is older and has the "
+                                 "same name on devices"));
+    check_str(desired("twin-1.twin"), v1);
+    delete ("default", "twin");
+    check_within(SOON_MS, str_eq(desired("twin-1.twin"), v2));
+    check_within(SOON_MS, !dep_exists("default", "twin"));
+    check_within(SOON_MS, strstr(dep_condition("another", "twin", "Accepted"), "True "));
+}
+
+TEST(the_api_server_may_restart)
+{
+    CLEANUP_FREE char *v2 = score_bytes("localhost/hello:v2");
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_lab();
+    join("again-1", "again");
+    apply("again", "again", "localhost/hello:v1");
+    check_within(SOON_MS, str_eq(counts("again"), "1 0 0 1"));
+    servers_kube_stop(&lab.kube, SIGKILL);
+    say("again-1", "again", PHASE_RUNNING, NULL);
+    let_settle();
+    need_ok(servers_kube_start(&lab.kube, &err), err);
+    check_within(SOON_MS * 2, str_eq(counts("again"), "1 1 0 0"));
+    apply("again", "again", "localhost/hello:v2");
+    check_within(SOON_MS * 3, str_eq(desired("again-1.again"), v2));
+}
+
+TEST(it_ends_cleanly_when_told_and_stays_small)
+{
+    CLEANUP_FREE char *path = NULL, *text = NULL, *rss = NULL;
+
+    need_lab();
+    path = xasprintf("/proc/%d/status", (int)lab.op.pid);
+    need_true(file_read(path, 64 << 10, &text, NULL, NULL) == 0);
+    rss = strstr(text, "VmRSS:") ? xstrndup(strstr(text, "VmRSS:"), 24) : xstrdup("VmRSS: ?");
+    rss[strcspn(rss, "\n")] = '\0';
+    printf("# operator: %s\n", rss);
+    operator_stop(SIGTERM);
+    check_int(lab.op.status, 0);
+    check_true(logged("fleet-operator ends") >= 1);
+    bus_free(steal_ptr(lab.bus));
+    kube_free(steal_ptr(lab.api));
+    if (getenv("OPERATOR_LOG")) {
+        CLEANUP_FREE char *log = log_text();
+        printf("%s", log);
+    }
+    servers_nats_done(&lab.nats);
+    servers_kube_done(&lab.kube);
+}
+
+CHECK_MAIN()
