@@ -4,29 +4,11 @@
 # The CRD API server with a real etcd and a real kubectl: what controllers, kubectl and
 # people rely on.  TAP on stdout.
 
-set -uo pipefail
+. "$(dirname "$0")/testing/tap.sh"
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-IMAGES=${IMAGES:-$here}
-work=$(mktemp -d)
-pids=() count=0 failures=0
+artefact=$("$IMAGES/apiserver.sh" --cached 2>/dev/null) || skip_all 'there is no crd-apiserver: run images/apiserver.sh'
 
-finish() {
-	kill "${pids[@]}" 2>/dev/null
-	wait
-	rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-artefact=$("$IMAGES/apiserver.sh") || exit 1
-cd "$work" || exit 1
-
-# --- helpers -----------------------------------------------------------------
-
-# check NAME COMMAND...: one test; its output is shown when it fails.
-check() {
+k() {
 	local name=$1 start=${EPOCHREALTIME/./} verdict=ok
 	shift
 	count=$((count + 1))
@@ -233,5 +215,4 @@ check 'another group may not' refuses Forbidden k_as guest get wg
 check 'an unknown token may not' refuses 'logged in' k_as stranger get wg
 check 'deleting the CRD removes the group' eval 'k delete -f crd.yaml && until_ok 10 refuses "could not find" k get wg'
 check 'TERM stops it' stops
-echo "1..$count"
-[ $failures = 0 ]
+done_testing

@@ -83,6 +83,7 @@ usable() {
 versions() {
 	local known=$VERSIONS age fresh
 	[ "$(type -t resolve)" = function ] || return 0
+	[ -z "$opt_cached" ] || { cat "$known" 2>/dev/null || true; return; }
 	if [ -s "$known" ]; then
 		age=$(($(date +%s) - $(stat -c %Y "$known")))
 		if [ "$age" -lt "$max_age" ]; then
@@ -279,7 +280,7 @@ remove_old() {
 
 usage() {
 	cat <<-END
-		usage: images/$(basename "$0") [--verify] [--refresh] ${USAGE:-}
+		usage: images/$(basename "$0") [--verify] [--refresh] [--cached] ${USAGE:-}
 
 		$WHAT
 
@@ -287,6 +288,7 @@ usage() {
 
 		  --verify   read every file and compare it with SHA256SUMS
 		  --refresh  look up package versions now; build when they changed
+		  --cached   build nothing: fail where the cache has none
 		  --help     this text
 
 		Cache: $CACHE/${KIND:-KIND}/DIGEST
@@ -304,11 +306,12 @@ take_arch() {
 
 artefact() {
 	local dir digest arg
-	opt_verify='' max_age=$MAX_AGE_S
+	opt_verify='' opt_cached='' max_age=$MAX_AGE_S
 	for arg; do
 		case $arg in
 		--verify) opt_verify=1 ;;
 		--refresh) max_age=0 ;;
+		--cached) opt_cached=1 ;;
 		--help) usage; exit 0 ;;
 		*) usage >&2; exit 2 ;;
 		esac
@@ -318,6 +321,7 @@ artefact() {
 	VERSIONS=$CACHE/$KIND/$digest.versions
 	dir=$(artefact_dir "$digest")
 	if ! usable "$dir"; then
+		[ -z "$opt_cached" ] || die "not built yet: run images/$(basename "$0")"
 		trap cleanup EXIT
 		trap 'exit 130' INT
 		trap 'exit 143' TERM HUP
