@@ -56,6 +56,7 @@ struct machines {
     struct virt virt;
     struct machine *first;
     struct machine_host host;
+    bool ignore_casualties;
 };
 
 static void machine_free(struct machine *v)
@@ -358,10 +359,16 @@ static int alive(void *userdata, struct err **err)
     struct machine *v = userdata;
     int r;
 
-    if ((r = supervisor_interrupted(v->all->supervisor, err)) < 0 ||
-        (r = supervisor_check(v->all->supervisor, err)) < 0)
+    if ((r = supervisor_interrupted(v->all->supervisor, err)) < 0)
+        return r;
+    if (!v->all->ignore_casualties && (r = supervisor_check(v->all->supervisor, err)) < 0)
         return r;
     return check(v, err);
+}
+
+void machines_ignore_casualties(struct machines *m)
+{
+    m->ignore_casualties = true;
 }
 
 /* --- the capability -------------------------------------------------------------------------- */
@@ -458,6 +465,8 @@ int machines_new(struct supervisor *s, const struct machines_config *config, str
     };
     if ((r = virt_open(s, config->uri, m->dir, m->cache_dir, &m->virt, err)) < 0)
         return r;
+    if (!m->virt.private)
+        virt_sweep(m->virt.connection);
     *ret = steal_ptr(m);
     return 0;
 }

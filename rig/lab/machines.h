@@ -43,6 +43,9 @@ const char *machines_uri(const struct machines *m);
 /* 0 while every machine that should run does; else which one ended, and its console's last line. */
 int machines_check(struct machines *m, struct err **err);
 
+/* From now on waits for a machine go on although something else died: for gathering evidence. */
+void machines_ignore_casualties(struct machines *m);
+
 /* Power: a cut is hard (virDomainDestroy): nothing is flushed. Idempotent. */
 int machine_power_cut(struct machines *m, const char *name, struct err **err);
 int machine_power_on(struct machines *m, const char *name, struct err **err);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -148,6 +149,31 @@ int virt_open(struct supervisor *s, const char *uri, const char *dir, const char
         return open_chosen("qemu:///session", ret, err);
     *ret = (struct virt){ .connection = connection, .uri = xstrdup(found) };
     return 0;
+}
+
+static void sweep_one(virDomainPtr domain)
+{
+    const char *name = virDomainGetName(domain);
+    char *end = NULL;
+    long pid;
+
+    if (!str_starts(name, VIRT_PREFIX))
+        return;
+    pid = strtol(name + strlen(VIRT_PREFIX), &end, 10);
+    if (pid > 0 && *end == '-' && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+        virDomainUndefine(domain);
+}
+
+void virt_sweep(virConnectPtr connection)
+{
+    virDomainPtr *domains = NULL;
+    int n = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_INACTIVE);
+
+    for (int i = 0; i < n; i++) {
+        sweep_one(domains[i]);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
 }
 
 void virt_close(struct supervisor *s, struct virt *v)

@@ -31,5 +31,11 @@ int virt_open(struct supervisor *s, const char *uri, const char *dir, const char
 /* Closes the connection and ends a private daemon. Domains are the caller's. */
 void virt_close(struct supervisor *s, struct virt *v);
 
+/* Machines of the rig's own runs are PREFIX<process id>-NAME. */
+#define VIRT_PREFIX "fleetrig-"
+/* Forgets the definitions that dead runs left: those of processes that are no more. Machines that
+ * are powered on are left alone. */
+void virt_sweep(virConnectPtr connection);
+
 /* Makes an error out of what libvirt said last. */
 int virt_error(struct err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+/*
+ * Theory of operation: one thread. What takes long runs in processes anyway, so provisioning in
+ * parallel is a matter of order: artefacts first (all recipes side by side), then every machine is
+ * switched on, and while they boot the control plane and the servers come up; then each machine is
+ * waited for and gets its agent. Everything is deployed by its score; a machine that was switched on
+ * early is one that its score finds done.
+ */
+
+#include "rig/lab/lab.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/strv.h"
+#include "fleet/deploy/score.h"
+#include "rig/lab/lab_internal.h"
+#include "rig/lab/remote.h"
+#include "rig/lab/virt.h"
+
+#define NATS_USER "fleet-operator"
+#define NATS_DEVICE_USER "fleet-device"
+#define DEVICES_SEE "10.0.2.2" /* this host's loopback in user networking */
+#define NATS_MS 15000
+#define HEARTBEAT_MS 60000 /* until an agent's first one */
+#define IDENTITY_MS 30000
+
+/* --- phases ---------------------------------------------------------------------------------- */
+
+static int64_t now(const struct lab *lab)
+{
+    return clock_mono_ms() - lab->began_ms;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct lab *lab, const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    if (lab->progress)
+        lab->progress(line, lab->userdata);
+}
+
+/* Begins one and says so. Its number. */
+__attribute__((format(printf, 2, 3))) static size_t phase_begin(struct lab *lab, const char *fmt, ...)
+{
+    struct lab_phase *p;
+    va_list ap;
+
+    lab->phases = grow(lab->phases, lab->n_phases, &lab->cap_phases, sizeof(*lab->phases));
+    p = &lab->phases[lab->n_phases];
+    *p = (struct lab_phase){ .start_ms = now(lab), .end_ms = now(lab) };
+    va_start(ap, fmt);
+    vsnprintf(p->name, sizeof(p->name), fmt, ap);
+    va_end(ap);
+    say(lab, "%s", p->name);
+    return lab->n_phases++;
+}
+
+static void phase_end(struct lab *lab, size_t phase)
+{
+    lab->phases[phase].end_ms = now(lab);
+}
+
+size_t lab_phases(const struct lab *lab, const struct lab_phase **ret)
+{
+    *ret = lab->phases;
+    return lab->n_phases;
+}
+
+/* --- artefacts ------------------------------------------------------------------------------- */
+
+static const char *debian_arch(const char *arch)
+{
+    return str_eq(arch, "aarch64") ? "arm64" : "amd64";
+}
+
+static struct artefact *find_artefact(struct lab *lab, const char *recipe, const char *argument)
+{
+    for (size_t i = 0; i < lab->n_artefacts; i++)
+        if (str_eq(lab->artefacts[i].recipe, recipe) &&
+            str_eq(lab->artefacts[i].argument, argument))
+            return &lab->artefacts[i];
+    return NULL;
+}
+
+static void want_artefact(struct lab *lab, const char *recipe, const char *argument)
+{
+    if (find_artefact(lab, recipe, argument))
+        return;
+    lab->artefacts =
+            grow(lab->artefacts, lab->n_artefacts, &lab->cap_artefacts, sizeof(*lab->artefacts));
+    lab->artefacts[lab->n_artefacts++] =
+            (struct artefact){ .recipe = recipe, .argument = argument };
+}
+
+static void on_build(const char *line, void *userdata)
+{
+    say(userdata, "%s", line);
+}
+
+/* Our own API server is needed where nobody named another one. */
+static bool needs_apiserver(const struct lab *lab)
+{
+    const char *assets = getenv("KUBEBUILDER_ASSETS");
+
+    return !lab->apiserver && !(assets && *assets);
+}
+
+static int get_artefacts(struct lab *lab, struct err **err)
+{
+    CLEANUP_FREE char *images = xasprintf("%s/images", lab->root), *nats = NULL;
+    size_t phase = phase_begin(lab, "artefacts");
+    struct artefact *server;
+    int r;
+
+    want_artefact(lab, "nats", NULL);
+    if (needs_apiserver(lab))
+        want_artefact(lab, "apiserver", NULL);
+    for (size_t i = 0; i < lab->n_members; i++) {
+        want_artefact(lab, "device", debian_arch(lab->members[i].arch));
+        want_artefact(lab, "hello", debian_arch(lab->members[i].arch));
+    }
+    r = artefacts_ensure(images, lab->artefacts, lab->n_artefacts, lab->stop, on_build, lab, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < lab->n_members; i++) {
+        struct lab_member *m = &lab->members[i];
+
+        m->image = find_artefact(lab, "device", debian_arch(m->arch));
+        m->hello = find_artefact(lab, "hello", debian_arch(m->arch));
+    }
+    if ((server = find_artefact(lab, "apiserver", NULL)))
+        lab->apiserver = xasprintf("%s/bin/crd-apiserver", server->dir);
+    nats = xasprintf("%s/bin/nats-server", find_artefact(lab, "nats", NULL)->dir);
+    supervisor_program(lab->supervisor, "nats-server", nats);
+    phase_end(lab, phase);
+    return 0;
+}
+
+/* --- machines -------------------------------------------------------------------------------- */
+
+static struct machine_spec spec_of(const struct lab *lab, const struct lab_member *m)
+{
+    return (struct machine_spec){ .name = m->name,
+                                  .arch = m->arch,
+                                  .image = m->image->dir,
+                                  .ssh_key = lab->public_key,
+                                  .cpus = lab->cpus,
+                                  .memory_mb = lab->memory_mb,
+                                  .disk_gb = lab->disk_gb };
+}
+
+static int switch_on(struct lab *lab, struct err **err)
+{
+    CLEANUP_FREE char *prefix = xasprintf(VIRT_PREFIX "%d", (int)getpid());
+    size_t phase = phase_begin(lab, "machines: defining and switching on");
+    const struct machine_host *host;
+    struct machines_config config = { .dir = lab->dir,
+                                      .cache_dir = lab->cache_dir,
+                                      .prefix = prefix,
+                                      .uri = lab->libvirt_uri,
+                                      .ssh_key = lab->key_path,
+                                      .accel = lab->accel };
+    int r;
+
+    if ((r = remote_keygen(lab->key_path, &lab->public_key, err)) < 0 ||
+        (r = machines_new(lab->supervisor, &config, &lab->machines, err)) < 0)
+        return r;
+    host = machines_host(lab->machines);
+    for (size_t i = 0; i < lab->n_members; i++) {
+        struct machine_spec spec = spec_of(lab, &lab->members[i]);
+
+        if ((r = host->ensure(host->impl, &spec, NULL, err)) < 0)
+            return err_wrap(err, "machine %s", spec.name);
+    }
+    phase_end(lab, phase);
+    return 0;
+}
+
+static int learn_identity(struct lab *lab, struct lab_member *m, const struct device_host *device,
+                          struct err **err)
+{
+    static const char *const read_id[] = { "cat", "/etc/machine-id", NULL };
+    CLEANUP_FREE char *id = NULL;
+    int r = device_run(device, read_id, IDENTITY_MS, &id, err);
+
+    if (r < 0)
+        return err_wrap(err, "identity of %s", m->name);
+    m->identity = xasprintf("machine-id %.*s host key %s", (int)strcspn(id, "\n"), id,
+                            machine_fingerprint(lab->machines, m->name));
+    return 0;
+}
+
+static int deploy_agent(struct lab *lab, const struct lab_member *m,
+                        const struct device_host *device, struct err **err)
+{
+    const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
+    CLEANUP_FREE char *endpoint = NULL, *url = NULL;
+    CLEANUP_FREE char *program = xasprintf("%s/fleet-agent", lab->programs);
+    CLEANUP_FREE char *unit = xasprintf("%s/fleet/agent/fleet-agent.service", lab->root);
+    CLEANUP_FREE char *v1 = xasprintf("%s/hello-v1.tar", m->hello->dir);
+    CLEANUP_FREE char *v2 = xasprintf("%s/hello-v2.tar", m->hello->dir);
+    const char *archives[] = { v1, v2, NULL };
+    struct agent_score agent = { .device_id = m->name,
+                                 .labels = (const char *const *)m->labels,
+                                 .program = program,
+                                 .unit = unit,
+                                 .nats_user = NATS_DEVICE_USER,
+                                 .nats_password = lab->device_password,
+                                 .heartbeat_ms = lab->heartbeat_ms,
+                                 .tick_ms = lab->tick_ms,
+                                 .image_archives = archives };
+    struct outcome outcome = { 0 };
+    int r = host->endpoint(host->impl, "nats", "client", FOR_DEVICES, &endpoint, err);
+
+    if (r < 0)
+        return r;
+    url = xasprintf("nats://%s", endpoint);
+    agent.nats_url = url;
+    if ((r = agent_score_deploy(&agent, device, lab->bus, HEARTBEAT_MS, &outcome, err)) < 0)
+        return r;
+    say(lab, "agent: %s", outcome.detail);
+    return 0;
+}
+
+static int enrol(struct lab *lab, struct lab_member *m, struct err **err)
+{
+    struct machine_spec spec = spec_of(lab, m);
+    size_t phase = phase_begin(lab, "machine %s: waiting for SSH", m->name);
+    const struct device_host *device = NULL;
+    struct outcome outcome = { 0 };
+    int r;
+
+    r = vm_score_deploy(&spec, machines_host(lab->machines), lab->boot_timeout_ms, &device, &outcome,
+                        err);
+    if (r < 0 || (r = learn_identity(lab, m, device, err)) < 0)
+        return r;
+    phase_end(lab, phase);
+    say(lab, "machine: %s", outcome.detail);
+    phase = phase_begin(lab, "agent of %s", m->name);
+    if ((r = deploy_agent(lab, m, device, err)) < 0)
+        return r;
+    phase_end(lab, phase);
+    return 0;
+}
+
+/* --- servers --------------------------------------------------------------------------------- */
+
+static char *random_password(void)
+{
+    unsigned char raw[16];
+    char hex[2 * sizeof(raw) + 1];
+
+    randombytes_buf(raw, sizeof(raw));
+    return xstrdup(sodium_bin2hex(hex, sizeof(hex), raw, sizeof(raw)));
+}
+
+static int connect_bus(struct lab *lab, const struct service_host *host, struct err **err)
+{
+    CLEANUP_FREE char *endpoint = NULL, *url = NULL;
+    struct bus_config config = { .name = "rig", .user = NATS_USER, .password = lab->password };
+    int r = host->endpoint(host->impl, "nats", "client", FOR_SERVERS, &endpoint, err);
+
+    if (r < 0)
+        return r;
+    url = xasprintf("nats://%s", endpoint);
+    config.url = url;
+    return bus_new(&config, NULL, NULL, NATS_MS, &lab->bus, err);
+}
+
+static int start_servers(struct lab *lab, struct err **err)
+{
+    const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
+    CLEANUP_FREE char *program = xasprintf("%s/fleet-operator", lab->programs);
+    struct nats_score nats = { .user = NATS_USER,
+                               .password = lab->password,
+                               .device_user = NATS_DEVICE_USER,
+                               .device_password = lab->device_password };
+    struct operator_score operator = { .program = program,
+                                      .nats_user = NATS_USER,
+                                      .nats_password = lab->password,
+                                      .unreachable_after_ms = lab->unreachable_after_ms };
+    const struct kube_api *api;
+    struct outcome outcome = { 0 };
+    size_t phase = phase_begin(lab, "Kubernetes API");
+    int r;
+
+    r = control_plane_start(lab->supervisor, lab->dir, lab->apiserver, &lab->control, err);
+    if (r < 0)
+        return err_wrap(err, "control plane");
+    phase_end(lab, phase);
+    api = control_plane_api(lab->control);
+    phase = phase_begin(lab, "custom resource definitions");
+    if ((r = crd_score_deploy(api, &outcome, err)) < 0)
+        return r;
+    phase_end(lab, phase);
+    phase = phase_begin(lab, "NATS");
+    if ((r = nats_score_deploy(&nats, host, &outcome, err)) < 0 ||
+        (r = connect_bus(lab, host, err)) < 0)
+        return r;
+    phase_end(lab, phase);
+    phase = phase_begin(lab, "operator");
+    if ((r = operator_score_deploy(&operator, host, api, &outcome, err)) < 0)
+        return r;
+    phase_end(lab, phase);
+    return 0;
+}
+
+/* --- the lab --------------------------------------------------------------------------------- */
+
+int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
+{
+    CLEANUP(lab_free) struct lab *lab = xcalloc(1, sizeof(*lab));
+    int r;
+
+    if (sodium_init() < 0)
+        return err_new(err, EIO, "libsodium does not start");
+    if ((r = dir_make(config->dir, 0755, err)) < 0)
+        return r;
+    if (!(lab->dir = realpath(config->dir, NULL)))
+        return err_errno(err, errno, "%s", config->dir);
+    lab->cache_dir = xstrdup(config->cache_dir);
+    lab->root = xstrdup(config->root);
+    lab->programs = xstrdup(config->programs);
+    lab->libvirt_uri = xstrdup(config->libvirt_uri);
+    lab->accel = xstrdup(config->accel);
+    lab->apiserver = xstrdup(config->apiserver);
+    lab->cpus = config->cpus;
+    lab->memory_mb = config->memory_mb;
+    lab->disk_gb = config->disk_gb;
+    lab->heartbeat_ms = config->heartbeat_ms;
+    lab->unreachable_after_ms = config->unreachable_after_ms;
+    lab->tick_ms = config->tick_ms;
+    lab->boot_timeout_ms = config->boot_timeout_ms;
+    lab->stop = config->stop;
+    lab->progress = config->progress;
+    lab->userdata = config->userdata;
+    lab->key_path = xasprintf("%s/ssh_key", lab->dir);
+    lab->password = random_password();
+    lab->device_password = random_password();
+    lab->members = xcalloc(config->n_devices + 1, sizeof(*lab->members));
+    for (; lab->n_members < config->n_devices; lab->n_members++) {
+        const struct lab_device *d = &config->devices[lab->n_members];
+        struct lab_member *m = &lab->members[lab->n_members];
+
+        m->name = xstrdup(d->name);
+        m->labels = strv_copy((char *const *)d->labels);
+        m->arch = xstrdup(d->arch ? d->arch : config->arch);
+    }
+    if ((r = supervisor_new(lab->dir, &lab->supervisor, err)) < 0)
+        return r;
+    supervisor_stop_flag(lab->supervisor, config->stop);
+    *ret = steal_ptr(lab);
+    return 0;
+}
+
+int lab_up(struct lab *lab, struct err **err)
+{
+    int r;
+
+    lab->began_ms = clock_mono_ms();
+    if ((r = get_artefacts(lab, err)) < 0 || (r = switch_on(lab, err)) < 0 ||
+        (r = start_servers(lab, err)) < 0)
+        return r;
+    for (size_t i = 0; i < lab->n_members; i++)
+        if ((r = supervisor_interrupted(lab->supervisor, err)) < 0 ||
+            (r = enrol(lab, &lab->members[i], err)) < 0)
+            return r;
+    return lab_check(lab, err);
+}
+
+void lab_free(struct lab *lab)
+{
+    if (!lab)
+        return;
+    bus_free(lab->bus);
+    machines_free(lab->machines);
+    control_plane_free(lab->control);
+    supervisor_free(lab->supervisor);
+    for (size_t i = 0; i < lab->n_members; i++) {
+        free(lab->members[i].name);
+        strv_free(lab->members[i].labels);
+        free(lab->members[i].arch);
+        free(lab->members[i].identity);
+    }
+    free(lab->members);
+    artefacts_done(lab->artefacts, lab->n_artefacts);
+    free(lab->artefacts);
+    free(lab->dir);
+    free(lab->cache_dir);
+    free(lab->root);
+    free(lab->programs);
+    free(lab->libvirt_uri);
+    free(lab->accel);
+    free(lab->apiserver);
+    free(lab->key_path);
+    free(lab->public_key);
+    free(lab->password);
+    free(lab->device_password);
+    free(lab->phases);
+    free(lab);
+}
+
+struct supervisor *lab_supervisor(struct lab *lab)
+{
+    return lab->supervisor;
+}
+
+struct machines *lab_machines(struct lab *lab)
+{
+    return lab->machines;
+}
+
+struct kube *lab_kube(struct lab *lab)
+{
+    return lab->control ? control_plane_api(lab->control)->kube : NULL;
+}
+
+struct bus *lab_bus(struct lab *lab)
+{
+    return lab->bus;
+}
+
+const char *lab_kubeconfig(struct lab *lab)
+{
+    return lab->control ? control_plane_kubeconfig(lab->control) : NULL;
+}
+
+int lab_reach(struct lab *lab, const char *device, int64_t timeout_ms,
+              const struct device_host **ret, struct err **err)
+{
+    const struct machine_host *host = machines_host(lab->machines);
+
+    return host->reach(host->impl, device, timeout_ms, ret, err);
+}
+
+const char *lab_identity(struct lab *lab, const char *device)
+{
+    for (size_t i = 0; i < lab->n_members; i++)
+        if (str_eq(lab->members[i].name, device))
+            return lab->members[i].identity;
+    return NULL;
+}
+
+int lab_check(struct lab *lab, struct err **err)
+{
+    int r = supervisor_check(lab->supervisor, err);
+
+    if (r < 0 || !lab->machines)
+        return r;
+    return machines_check(lab->machines, err);
+}

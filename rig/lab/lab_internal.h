@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/* What lab.c and lab_evidence.c share. */
+
+#include "rig/lab/artefact.h"
+#include "rig/lab/lab.h"
+
+struct lab_member {
+    char *name, **labels, *arch;
+    char *identity; /* NULL before the first reach */
+    const struct artefact *image, *hello;
+};
+
+struct lab {
+    char *dir, *cache_dir, *root, *programs, *libvirt_uri, *accel, *apiserver;
+    int cpus, memory_mb, disk_gb;
+    int64_t heartbeat_ms, unreachable_after_ms, tick_ms, boot_timeout_ms;
+    const volatile sig_atomic_t *stop;
+    void (*progress)(const char *line, void *userdata);
+    void *userdata;
+    struct lab_member *members;
+    size_t n_members;
+
+    struct artefact *artefacts;
+    size_t n_artefacts, cap_artefacts;
+    struct supervisor *supervisor;
+    struct machines *machines;
+    struct control_plane *control;
+    struct bus *bus;
+    char *key_path, *public_key;
+    char *password, *device_password; /* of NATS, made for this run */
+
+    int64_t began_ms;
+    struct lab_phase *phases;
+    size_t n_phases, cap_phases;
+};
