@@ -173,14 +173,29 @@ static void run_steps(struct session *s)
     run_scenario(&config, &s->ret->result);
 }
 
+static void tell_login(const struct session *s, const char *device)
+{
+    struct machines *machines = lab_machines(s->lab);
+    uint16_t port = 0;
+
+    if (machines && machine_forward(machines, device, 22, &port, NULL) >= 0)
+        progress_line(s->config->progress,
+                      "  %s: ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
+                      "-i %s/lab/ssh_key -p %u root@127.0.0.1",
+                      device, s->folder->path, port);
+}
+
 /* A failed lab stands until the person has seen enough. */
 static void keep_up(struct session *s)
 {
     struct progress *p = s->config->progress;
 
     progress_line(p, "The lab is kept. Ctrl-C takes it down.");
-    progress_line(p, "  kubectl --kubeconfig %s get fleetdep,fleetdev", lab_kubeconfig(s->lab));
-    progress_line(p, "  its files: %s/lab", s->folder->path);
+    progress_line(p, "  files: %s/lab", s->folder->path);
+    if (lab_kubeconfig(s->lab))
+        progress_line(p, "  kubectl --kubeconfig %s get fleetdep,fleetdev", lab_kubeconfig(s->lab));
+    for (size_t i = 0; i < s->config->scenario->n_devices; i++)
+        tell_login(s, s->config->scenario->devices[i].name);
     while (!interrupted(s))
         poll(NULL, 0, 200);
 }
