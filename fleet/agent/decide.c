@@ -339,6 +339,8 @@ static char *error_of(const struct world *w, const struct workload *l)
 /* What is as wanted has no failures. */
 static void clear_settled(const struct world *w, struct workload *l)
 {
+    if (l->failure && take_away_leftovers(w, l).kind == ACTION_NONE)
+        workload_done(l);
     for (size_t i = 0; i < l->n_tasks; i++) {
         struct task *t = &l->tasks[i];
 
