@@ -42,7 +42,7 @@ struct http_transfer {
     struct http *http; /* NULL in http_call() */
     CURL *easy;
     struct curl_slist *headers;
-    char *what; /* "GET https://...", for errors */
+    char *what; /* "GET https://...", without the query, for errors */
     char curl_text[CURL_ERROR_SIZE];
     struct buf body;
     size_t max_body;
@@ -282,7 +282,7 @@ static int transfer_new(struct pem_files *files, const struct http_peer *peer,
     t->easy = easy = curl_easy_init();
     if (!easy)
         abort();
-    t->what = xasprintf("%s %s", request->method, url);
+    t->what = xasprintf("%s %.*s", request->method, (int)strcspn(url, "?"), url);
     t->max_body = request->max_body ? request->max_body : MAX_BODY_DEFAULT;
     t->body = BUF_INIT(t->max_body);
 

@@ -10,6 +10,7 @@
 /* An action under way. */
 struct errand {
     struct act *act;
+    struct list_link link;
     enum action_type type;
     char target[];
 };
@@ -21,7 +22,30 @@ static struct errand *errand_new(struct act *a, const struct action *action)
 
     *e = (struct errand){ .act = a, .type = action->type };
     memcpy(e->target, action->target, size);
+    list_add(&a->errands, &e->link);
     return e;
+}
+
+static void errand_free(struct errand *e)
+{
+    list_remove(&e->link);
+    free(e);
+}
+DEFINE_CLEANUP(struct errand *, errand_free)
+
+void act_init(struct act *a)
+{
+    *a = (struct act){ 0 };
+    list_init(&a->errands);
+}
+
+void act_done(struct act *a)
+{
+    bus_free(a->bus);
+    http_free(a->http);
+    kube_free(a->kube);
+    LIST_EACH(link, &a->errands)
+    errand_free(LIST_ITEM(link, struct errand, link));
 }
 
 static void report(const struct errand *e, const json_t *object, const struct err *failure)
@@ -39,7 +63,7 @@ static void report(const struct errand *e, const json_t *object, const struct er
 
 static void on_written(const struct err *failure, void *userdata)
 {
-    CLEANUP_FREE struct errand *e = userdata;
+    CLEANUP(errand_free) struct errand *e = userdata;
 
     if (!failure)
         log_debug("desired state %s: %s", e->target,
@@ -49,7 +73,7 @@ static void on_written(const struct err *failure, void *userdata)
 
 static int start_write(struct act *a, const struct action *action, struct err **err)
 {
-    CLEANUP_FREE struct errand *e = errand_new(a, action);
+    CLEANUP(errand_free) struct errand *e = errand_new(a, action);
     int r;
 
     r = bus_write(a->bus, BUCKET_DESIRED_STATE, action->target, action->value,
@@ -64,7 +88,7 @@ static int start_write(struct act *a, const struct action *action, struct err **
 
 static void on_answer(const json_t *object, const struct err *failure, void *userdata)
 {
-    CLEANUP_FREE struct errand *e = userdata;
+    CLEANUP(errand_free) struct errand *e = userdata;
 
     report(e, object, failure);
 }
@@ -80,7 +104,7 @@ static char *deployment_path(const char *target)
 
 static int start_call(struct act *a, const struct action *action, struct err **err)
 {
-    CLEANUP_FREE struct errand *e = errand_new(a, action);
+    CLEANUP(errand_free) struct errand *e = errand_new(a, action);
     CLEANUP_FREE char *path = NULL, *deployment = NULL;
     const char *type = KUBE_MERGE;
     int r;

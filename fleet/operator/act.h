@@ -12,10 +12,15 @@ struct act {
     struct http *http;
     struct kube *kube;
     struct bus *bus;
+    struct list errands; /* what is under way */
     /* type, source and times are the receiver's to fill in. */
     void (*report)(struct event *done, void *userdata);
     void *userdata;
 };
+
+void act_init(struct act *a);
+/* Frees the three links, and forgets what is under way. */
+void act_done(struct act *a);
 
 /* Starts it. A failure means that it was not started, and nothing will be reported. */
 int act_start(struct act *a, const struct action *action, struct err **err);

@@ -53,6 +53,15 @@ static void touch_all_deps(struct world *w)
     dep_touch(w, e->value);
 }
 
+static size_t count_devices(const struct world *w)
+{
+    size_t n = 0;
+
+    MAP_EACH(e, &w->devices)
+    n += device_known(e->value);
+    return n;
+}
+
 static void open_gate(struct step *s)
 {
     struct world *w = s->w;
@@ -61,7 +70,8 @@ static void open_gate(struct step *s)
         !w->whole[SOURCE_INFO] || !w->whole[SOURCE_DESIRED])
         return;
     w->open = true;
-    add_log(s, false, "the fleet is known: %zu devices, %zu deployments", w->devices.n, w->deps.n);
+    add_log(s, false, "the fleet is known: %zu devices, %zu deployments", count_devices(w),
+            w->deps.n);
     MAP_EACH(e, &w->names)
     match_name(s, e->value);
     touch_all_deps(w);

@@ -97,15 +97,30 @@ static void desired_lost(struct step *s, struct cell *c)
 
 static void info_lost(struct step *s, struct device *d)
 {
-    if (!d->has_info)
-        return;
     d->has_info = false;
     labels_done(&d->labels);
     free(steal_ptr(d->inventory));
     free(steal_ptr(d->info_version));
-    add_log(s, true, "device %s: its device-info is gone%s", d->id,
-            d->has_object ? "; the labels of its object stand in" : "");
     match_device(s, d);
+}
+
+/* A bucket that lost everything is one line, not one for each device. */
+static void infos_sweep(struct step *s)
+{
+    size_t n = 0;
+
+    MAP_EACH(e, &s->w->devices)
+    {
+        struct device *d = e->value;
+
+        if (!d->has_info || d->info_epoch == s->w->epoch[SOURCE_INFO])
+            continue;
+        n++;
+        info_lost(s, d);
+    }
+    if (n)
+        add_log(s, true, "device-info of %zu devices is gone; the labels of their objects stand in",
+                n);
 }
 
 static int info_read(const struct event *e, struct device_key *key, struct device_info *ret,
@@ -142,8 +157,10 @@ static void info_seen(struct step *s, const struct event *e)
     forget_bad(s, e);
     if (!e->value) {
         d = map_get(&w->devices, key.device);
-        if (d)
+        if (d && d->has_info) {
+            add_log(s, true, "device %s: its device-info was deleted", d->id);
             info_lost(s, d);
+        }
         return;
     }
     d = world_device(w, key.device);
@@ -238,7 +255,8 @@ static void note_skew(struct step *s, struct device *d, int64_t skew_ms)
 
     if (skewed == d->skewed && (!skewed || change <= SKEW_MAX_MS))
         return;
-    if (skewed != d->skewed)
+    if (skewed != d->skewed &&
+        !str_eq(condition_status(d->status, "ClockSkew"), skewed ? "True" : "False"))
         add_log(s, skewed, "device %s: its clock is %s", d->id, skewed ? "off" : "right again");
     d->skewed = skewed;
     d->skew_ms = skew_ms;
@@ -334,7 +352,8 @@ void hearts_check(struct step *s)
             return;
         list_remove(&d->in_alive);
         d->reach = REACH_FALSE;
-        add_log(s, true, "device %s is unreachable", d->id);
+        if (!str_eq(condition_status(d->status, "Reachable"), "False"))
+            add_log(s, true, "device %s is unreachable", d->id);
         device_touch(w, d);
     }
 }
@@ -374,13 +393,7 @@ void entries_sweep(struct step *s, enum source source)
     unsigned epoch = w->epoch[source];
 
     if (source == SOURCE_INFO)
-        MAP_EACH(e, &w->devices)
-        {
-            struct device *d = e->value;
-
-            if (d->info_epoch != epoch)
-                info_lost(s, d);
-        }
+        infos_sweep(s);
     if (source != SOURCE_DESIRED && source != SOURCE_STATE)
         return;
     MAP_EACH(e, &w->cells)

@@ -53,6 +53,16 @@ static bool is_other(const struct dep *dep, const struct deployment *now, const 
            !selector_equal(&before->selector, &now->selector);
 }
 
+/* Told when it was seen: what was only meant to be written may be lost. */
+static void tell_ready(struct step *s, const struct dep *dep, const json_t *status)
+{
+    const char *ready = condition_status(status, "Ready");
+
+    if (ready && !str_eq(ready, condition_status(dep->object.status, "Ready")))
+        add_log(s, false, "deployment %s is %sready: %s", dep->key,
+                str_eq(ready, "True") ? "" : "not ", condition_message(status, "Ready"));
+}
+
 static void dep_seen(struct step *s, const json_t *object)
 {
     CLEANUP_FREE char *key = dep_key(object), *invalid = NULL;
@@ -78,6 +88,8 @@ static void dep_seen(struct step *s, const json_t *object)
     if (now.generation != dep->object.generation && now.generation > now.observed_generation)
         add_log(s, invalid != NULL, "deployment %s generation %jd%s%s", key,
                 (intmax_t)now.generation, invalid ? ": " : "", invalid ? invalid : "");
+    if (str_eq(now.uid, dep->object.uid))
+        tell_ready(s, dep, now.status);
     if (now.deleting && !dep->object.deleting)
         add_log(s, false, "deployment %s is being deleted", key);
 

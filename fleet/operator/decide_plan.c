@@ -90,8 +90,9 @@ static void write_done(struct step *s, const struct event *e)
         return;
     if (e->failure) {
         back_off(s, &c->retry);
-        add_log(s, true, "writing desired state %s: %s; trying again in %jd s", c->key,
-                err_text(e->failure), (intmax_t)c->retry.wait_ms / 1000);
+        if (err_code(e->failure) != ENOTCONN)
+            add_log(s, true, "writing desired state %s: %s; trying again in %jd s", c->key,
+                    err_text(e->failure), (intmax_t)c->retry.wait_ms / 1000);
     } else {
         c->retry.wait_ms = 0;
         c->acked = true;
@@ -174,22 +175,6 @@ static json_t *plan_finalizer(const struct dep *dep)
     return !dep->object.has_finalizer && owns_devices(dep) ? finalizer_patch(dep, true) : NULL;
 }
 
-static void tell_ready(struct step *s, const struct dep *dep, const json_t *patch)
-{
-    const json_t *status = json_object_get(patch, "status"), *item;
-    const char *ready = condition_status(status, "Ready");
-    size_t i;
-
-    if (!ready || str_eq(ready, condition_status(dep->object.status, "Ready")))
-        return;
-    json_array_foreach(json_object_get(status, "conditions"), i, item)
-    {
-        if (str_eq(json_path_str(item, "type"), "Ready"))
-            add_log(s, false, "deployment %s is %sready: %s", dep->key,
-                    str_eq(ready, "True") ? "" : "not ", json_path_str(item, "message"));
-    }
-}
-
 static void plan_dep(struct step *s, struct dep *dep)
 {
     struct world *w = s->w;
@@ -212,10 +197,8 @@ static void plan_dep(struct step *s, struct dep *dep)
     }
     if (!patch)
         return;
-    if (type == ACTION_STATUS) {
+    if (type == ACTION_STATUS)
         dep->patched_ms = s->mono_ms;
-        tell_ready(s, dep, patch);
-    }
     a = add_action(s, type, dep->key);
     a->body = patch;
     dep->flying = true;
@@ -224,10 +207,21 @@ static void plan_dep(struct step *s, struct dep *dep)
 
 /* --- both --------------------------------------------------------------------------------- */
 
-/* Gone, or changed by somebody else: the watch tells more than the failure does. */
-static bool is_harmless(const struct err *failure)
+/* The object is gone or was changed by somebody else, which its list tells; or the API server cannot
+ * be reached, which is told once and not for each object. */
+static bool is_told_elsewhere(const struct err *failure)
 {
-    return err_code(failure) == ENOENT || err_code(failure) == ESTALE;
+    switch (err_code(failure)) {
+    case ENOENT:
+    case ESTALE:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void call_done(struct step *s, const struct event *e)
@@ -250,7 +244,7 @@ static void call_done(struct step *s, const struct event *e)
     }
     if (e->failure) {
         back_off(s, retry);
-        if (!is_harmless(e->failure))
+        if (!is_told_elsewhere(e->failure))
             add_log(s, true, "%s %s: %s; trying again in %jd s",
                     is_device ? "device" : "deployment", e->target, err_text(e->failure),
                     (intmax_t)retry->wait_ms / 1000);

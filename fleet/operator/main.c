@@ -22,7 +22,7 @@
 
 #define BUCKET_TIMEOUT_MS 5000
 #define INSTALL_RETRY_MIN_MS 500
-#define INSTALL_RETRY_MAX_MS 10000
+#define INSTALL_RETRY_MAX_MS 3000
 
 struct operator;
 
@@ -33,6 +33,7 @@ struct input {
     const char *name;
     struct kube_list *list;
     struct bus_watch *watch;
+    char *trouble; /* of the list, as told last */
 };
 
 /* What could not be started, to be fed back as if it had failed. */
@@ -134,7 +135,9 @@ static void on_list(enum kube_event event, const json_t *object, const struct er
     struct input *in = userdata;
 
     if (event == KUBE_TROUBLE) {
-        log_warning("API server, %s: %s", in->name, err_text(trouble));
+        if (!str_eq(in->trouble, err_text(trouble)))
+            log_warning("API server, %s: %s", in->name, err_text(trouble));
+        replace_str(&in->trouble, err_text(trouble));
         /* The definitions are gone, and with them everything else: an empty API server. */
         if (err_code(trouble) == ENOENT && in->op->installed) {
             in->op->installed = false;
@@ -142,6 +145,9 @@ static void on_list(enum kube_event event, const json_t *object, const struct er
         }
         return;
     }
+    if (in->trouble)
+        log_info("API server, %s: it answers again", in->name);
+    replace_str(&in->trouble, NULL);
     feed(in->op, &(struct event){ .type = types[event], .source = in->source, .object = object });
 }
 
@@ -315,15 +321,12 @@ static int connect_bus(struct operator* op, const struct settings *settings, str
 
 static void operator_done(struct operator* op)
 {
-    struct bus *bus = op->act.bus;
-
     for (enum source i = 0; i < SOURCES; i++) {
         kube_list_free(op->inputs[i].list);
         bus_watch_free(op->inputs[i].watch);
+        free(op->inputs[i].trouble);
     }
-    bus_free(bus);
-    http_free(op->act.http);
-    kube_free(op->act.kube);
+    act_done(&op->act);
     world_done(&op->world);
     sd_event_source_disable_unref(op->timer);
     sd_event_source_disable_unref(op->install_timer);
@@ -358,6 +361,7 @@ static int start(struct operator* op, const struct settings *settings, struct er
 
     world_init(&op->world, settings->unreachable_after_ms);
     op->install_wait_ms = INSTALL_RETRY_MIN_MS;
+    act_init(&op->act);
     op->act.report = on_done;
     op->act.userdata = op;
     for (enum source i = 0; i < SOURCES; i++)

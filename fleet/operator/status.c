@@ -33,6 +33,11 @@ const char *condition_status(const json_t *status, const char *type)
     return json_path_str(find_condition(json_object_get(status, "conditions"), type), "status");
 }
 
+const char *condition_message(const json_t *status, const char *type)
+{
+    return json_path_str(find_condition(json_object_get(status, "conditions"), type), "message");
+}
+
 static void set_condition(json_t *conditions, const struct condition *c, int64_t wall_ms)
 {
     json_t *item = find_condition(conditions, c->type);

@@ -20,5 +20,6 @@
 json_t *status_of_dep(const struct dep *dep, int64_t wall_ms);
 json_t *status_of_device(const struct device *d, int64_t wall_ms);
 
-/* The status of condition `type` in `status`, or NULL. Borrowed. */
+/* The status and the message of condition `type` in `status`, or NULL. Borrowed. */
 const char *condition_status(const json_t *status, const char *type);
+const char *condition_message(const json_t *status, const char *type);
