@@ -52,7 +52,6 @@ struct engine {
     /* Of the running step. */
     struct step_result *step;
     struct looks checks;
-    uint64_t round;
     int64_t began_ms, limit_ms;
     int64_t last_no_ms; /* end of the last look that did not say yes */
 };
@@ -120,7 +119,7 @@ static void ask(struct engine *e, struct look *look)
     if (look->result->blind)
         snprintf(sample.text, sizeof(sample.text), "%s", err_text(err));
     look->asked_at_ms = clock_mono_ms();
-    look->round = e->round;
+    look->round = e->run.round;
     look->conclusive |= !look->result->blind;
     if (!look->result->asked || strcmp(look->result->last, sample.text) != 0)
         look->same_at_ms = look->asked_at_ms;
@@ -202,7 +201,7 @@ static enum state ask_rest(struct engine *e, bool pending_only, bool all)
     for (size_t i = 0; i < e->checks.n; i++) {
         struct look *look = &e->checks.items[i];
 
-        if (look->round == e->round || (pending_only && look->result->verdict == VERDICT_YES))
+        if (look->round == e->run.round || (pending_only && look->result->verdict == VERDICT_YES))
             continue;
         if (interrupted(e))
             return INTERRUPTED;
@@ -222,7 +221,7 @@ static enum state round_within(struct engine *e, bool last)
 {
     enum state state;
 
-    e->round++;
+    e->run.round++;
     state = ask_rest(e, /* pending_only= */ !last, /* all= */ last);
     if (state == PASSED)
         state = ask_rest(e, /* pending_only= */ false, /* all= */ last);
@@ -237,7 +236,7 @@ static enum state round_holds(struct engine *e, bool last)
 {
     enum state state;
 
-    e->round++;
+    e->run.round++;
     state = ask_rest(e, /* pending_only= */ false, /* all= */ true);
     if (state == FAILED || state == INTERRUPTED)
         return state;
@@ -386,6 +385,7 @@ static enum result run_step(struct engine *e, const struct step *step, size_t nu
     e->step->n_checks = step->n_expects;
     e->checks = looks_new(e->step->checks, step->n_expects);
     e->run.step_wall_ms = clock_wall_ms();
+    e->run.round++;
     if (w && w->step)
         w->step(step, number, e->config->scenario->n_steps, w->userdata);
     state = step_states(e, step);

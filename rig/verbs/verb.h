@@ -37,6 +37,7 @@ struct verb_run {
     const struct scenario *scenario;
     int64_t fault_wall_ms; /* when the last fault was done; 0 before any */
     int64_t step_wall_ms;  /* when the running step began */
+    uint64_t round;        /* grows; looks of one round may share what they saw */
     json_t *memory;        /* what checks remember: an object, its members are the verbs' own */
 };
 
