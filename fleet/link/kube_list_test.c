@@ -215,10 +215,15 @@ static void post_map(struct kube *k, const char *name)
     check_ok(kube_call(k, "POST", MAPS, KUBE_JSON, map, NULL, &err), err);
 }
 
+/* Posts map-0 to map-(n-1), a few at a time. */
 struct posting {
     sd_event *loop;
-    int left;
+    struct http *http;
+    struct kube *kube;
+    int next, n, left;
 };
+
+static void post_next(struct posting *p);
 
 static void on_posted(const json_t *object, const struct err *failure, void *userdata)
 {
@@ -228,26 +233,34 @@ static void on_posted(const json_t *object, const struct err *failure, void *use
     check_true(object != NULL);
     if (--p->left == 0)
         sd_event_exit(p->loop, 0);
+    else
+        post_next(p);
+}
+
+static void post_next(struct posting *p)
+{
+    CLEANUP_FREE char *name = xasprintf("map-%d", p->next);
+    CLEANUP_JSON json_t *map = map_of(name);
+    CLEANUP_ERR struct err *err = NULL;
+
+    if (p->next++ < p->n)
+        check_ok(kube_start(p->http, p->kube, "POST", MAPS, KUBE_JSON, map, on_posted, p, NULL,
+                            &err),
+                 err);
 }
 
 static void post_many(struct kube *k, int n)
 {
-    struct posting posting = { .left = n };
-    CLEANUP(http_free) struct http *http = NULL;
+    struct posting posting = { .kube = k, .n = n, .left = n };
     CLEANUP_ERR struct err *err = NULL;
 
     need_true(sd_event_new(&posting.loop) >= 0);
-    need_ok(http_new(posting.loop, &http, &err), err);
-    for (int i = 0; i < n; i++) {
-        CLEANUP_FREE char *name = xasprintf("map-%d", i);
-        CLEANUP_JSON json_t *map = map_of(name);
-
-        need_ok(kube_start(http, k, "POST", MAPS, KUBE_JSON, map, on_posted, &posting, NULL, &err),
-                err);
-    }
+    need_ok(http_new(posting.loop, &posting.http, &err), err);
+    for (int i = 0; i < 8; i++)
+        post_next(&posting);
     sd_event_loop(posting.loop);
     check_int(posting.left, 0);
-    http_free(steal_ptr(http));
+    http_free(posting.http);
     sd_event_unref(posting.loop);
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "fleet/testing/servers.h"
+#include "fleet/wire/resource.h"
 
 /* --- kubeconfig --------------------------------------------------------------------------- */
 
@@ -179,26 +180,32 @@ TEST(the_api_server_is_called_by_certificate)
     struct servers_kube server = { 0 };
     CLEANUP(kube_free) struct kube *k = NULL;
     CLEANUP_ERR struct err *err = NULL;
-    CLEANUP_JSON json_t *map = NULL, *got = NULL;
+    CLEANUP_JSON json_t *crd = crd_devices(), *got = NULL;
+    CLEANUP_JSON json_t *device = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", FLEET_API_VERSION,
+                                            "kind", "Device", "metadata", "name", "edge-1");
     CLEANUP_FREE char *path = NULL;
     bool changed = false;
 
     SERVERS_NEED_KUBE();
     need_ok(servers_kube_start(&server, &err), err);
     need_ok(kube_load(server.kubeconfig, &k, &err), err);
-    map = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap",
-                    "metadata", "name", "m", "data", "a", "1");
-    need_ok(kube_object_path(k, map, &path, &err), err);
+    need_ok(kube_object_path(k, device, &path, &err), err);
 
     check_int(kube_call(k, "GET", path, NULL, NULL, NULL, &err), -ENOENT);
-    check_has(err_text(err), "\"m\" not found");
-    check_ok(kube_apply(k, map, "tester", &changed, &err), err);
+    check_ok(kube_apply(k, crd, "tester", &changed, &err), err);
     check_true(changed);
-    check_ok(kube_apply(k, map, "tester", &changed, &err), err);
+    /* What it defines is served a moment later. */
+    check_within(10000, kube_call(k, "GET", PATH_DEVICES, NULL, NULL, NULL, NULL) == 0);
+    check_ok(kube_apply(k, device, "tester", &changed, &err), err);
+    check_true(changed);
+    check_ok(kube_apply(k, device, "tester", &changed, &err), err);
     check_true(!changed);
+    check_int(kube_call(k, "POST", PATH_DEVICES, KUBE_JSON, device, NULL, &err), -EEXIST);
+    check_has(err_text(err), "\"edge-1\" already exists");
     check_ok(kube_call(k, "GET", path, NULL, NULL, &got, &err), err);
-    check_str(json_path_str(got, "data.a"), "1");
+    check_str(object_name(got), "edge-1");
     check_ok(kube_call(k, "DELETE", path, NULL, NULL, NULL, &err), err);
+    check_int(kube_call(k, "GET", path, NULL, NULL, NULL, &err), -ENOENT);
 
     free(k->peer.cert_pem);
     k->peer.cert_pem = NULL; /* anonymous */

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -21,32 +23,54 @@
 
 /* --- finding and running ------------------------------------------------------------------ */
 
-/* The newest artefact's binary, else the one in PATH; NULL when there is neither. Freed by nobody:
- * there are few. */
-static const char *find(const char *artefact, const char *program)
+/* Of several artefacts, the one that was looked up last. NULL when there is none. */
+static char *find_artefact(const char *artefact, const char *program)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    CLEANUP_FREE char *pattern = NULL, *paths = NULL;
-    char *found = NULL, *dir, *rest;
+    CLEANUP_FREE char *folder = NULL, *pattern = NULL;
+    time_t newest = 0;
+    char *found = NULL;
     glob_t hits;
 
-    pattern = cache && *cache ? xasprintf("%s/fleetrig/%s/*/bin/%s", cache, artefact, program)
-                              : xasprintf("%s/.cache/fleetrig/%s/*/bin/%s", home ? home : "",
-                                          artefact, program);
-    if (glob(pattern, 0, NULL, &hits) == 0) {
-        for (size_t i = 0; i < hits.gl_pathc && !found; i++)
-            if (access(hits.gl_pathv[i], X_OK) == 0)
-                found = xstrdup(hits.gl_pathv[i]);
-        globfree(&hits);
-    }
-    paths = xasprintf("%s:/usr/sbin:/sbin", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
-    for (dir = strtok_r(paths, ":", &rest); dir && !found; dir = strtok_r(NULL, ":", &rest)) {
-        CLEANUP_FREE char *path = xasprintf("%s/%s", dir, program);
+    folder = cache && *cache ? xstrdup(cache) : xasprintf("%s/.cache", home ? home : "");
+    pattern = xasprintf("%s/fleetrig/%s/*/bin/%s", folder, artefact, program);
+    if (glob(pattern, 0, NULL, &hits) != 0)
+        return NULL;
+    for (size_t i = 0; i < hits.gl_pathc; i++) {
+        CLEANUP_FREE char *dir = xstrdup(hits.gl_pathv[i]);
+        struct stat st;
 
-        if (access(path, X_OK) == 0)
-            found = steal_ptr(path);
+        dir[strlen(dir) - strlen(program) - strlen("/bin/")] = '\0';
+        if (access(hits.gl_pathv[i], X_OK) == 0 && stat(dir, &st) == 0 && st.st_mtime > newest) {
+            newest = st.st_mtime;
+            replace_str(&found, hits.gl_pathv[i]);
+        }
     }
+    globfree(&hits);
     return found;
+}
+
+static char *find_in_path(const char *program)
+{
+    const char *path = getenv("PATH");
+    CLEANUP_FREE char *all = xasprintf("%s:/usr/sbin:/sbin", path ? path : "/usr/bin:/bin");
+    CLEANUP_STRV char **dirs = strv_split(all, ":");
+
+    for (size_t i = 0; dirs[i]; i++) {
+        CLEANUP_FREE char *file = xasprintf("%s/%s", dirs[i], program);
+
+        if (access(file, X_OK) == 0)
+            return steal_ptr(file);
+    }
+    return NULL;
+}
+
+/* Freed by nobody: there are three. */
+static const char *find(const char *artefact, const char *program)
+{
+    char *found = find_artefact(artefact, program);
+
+    return found ? found : find_in_path(program);
 }
 
 static const char *nats_binary(void)
