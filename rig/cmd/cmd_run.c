@@ -182,6 +182,13 @@ static size_t run_all(struct one_run_config *config, const struct scenarios *lis
     return n;
 }
 
+static void tell_totals(struct progress *p, const struct one_run *runs, size_t n, size_t of)
+{
+    progress_line(p, "%zu passed, %zu failed, %zu skipped%s", count(runs, n, RESULT_PASSED),
+                  count(runs, n, RESULT_FAILED), of - n,
+                  count(runs, n, RESULT_INTERRUPTED) ? ", 1 interrupted" : "");
+}
+
 static int run_listed(const struct verbs_args *args, const struct scenarios *list,
                       const struct place *place, const struct settings *settings)
 {
@@ -201,8 +208,7 @@ static int run_listed(const struct verbs_args *args, const struct scenarios *lis
 
     catch_signals();
     n = run_all(&config, list, verbs_value(args, "tag"), runs);
-    progress_line(config.progress, "%zu passed, %zu failed, %zu skipped",
-                  count(runs, n, RESULT_PASSED), n - count(runs, n, RESULT_PASSED), list->n - n);
+    tell_totals(config.progress, runs, n, list->n);
     progress_free(config.progress);
     code = exit_code(runs, n);
     if (!write_reports(args, runs, n) && code == RIG_PASSED)

@@ -154,6 +154,7 @@ static enum state look_at_always(struct engine *e)
 {
     if (clock_mono_ms() < e->always_due_ms)
         return GOING;
+    e->run.round++;
     for (size_t i = 0; i < e->always.n; i++) {
         struct look *look = &e->always.items[i];
 
@@ -169,7 +170,7 @@ static enum state look_at_always(struct engine *e)
     return GOING;
 }
 
-static enum state look_around(struct engine *e)
+static enum state look_for_trouble(struct engine *e)
 {
     CLEANUP_ERR struct err *err = NULL;
 
@@ -181,7 +182,7 @@ static enum state look_around(struct engine *e)
         fail_step(e, "%s", err_text(err));
         return FAILED;
     }
-    return look_at_always(e);
+    return GOING;
 }
 
 /* --- Rounds ---------------------------------------------------------------------------------- */
@@ -251,6 +252,14 @@ static enum state round_holds(struct engine *e, bool last)
     return state == PASSED && !last ? GOING : state;
 }
 
+/* The step has failed; how do the others stand that have not been asked since? */
+static void look_at_the_rest(struct engine *e)
+{
+    for (size_t i = 0; i < e->checks.n; i++)
+        if (e->checks.items[i].round != e->run.round && !interrupted(e))
+            ask_check(e, &e->checks.items[i]);
+}
+
 /* How long a `holds` may go on beyond its time because nothing can be seen. */
 #define BLIND_GRACE_MS 15000
 
@@ -274,9 +283,14 @@ static enum state wait_checks(struct engine *e, const struct step *step)
         int64_t round_began = clock_mono_ms(), pause, left;
         bool last = round_began - began >= limit;
 
-        state = look_around(e);
+        state = look_for_trouble(e);
+        if (state != GOING)
+            return state;
+        state = look_at_always(e);
         if (state == GOING)
             state = step->holds_ms ? round_holds(e, last) : round_within(e, last);
+        if (state == FAILED)
+            look_at_the_rest(e);
         if (state != GOING)
             return state;
         if (last && round_began - began >= limit + BLIND_GRACE_MS) {
@@ -342,7 +356,7 @@ static enum state act(struct engine *e, const struct step *step)
 
 static enum state step_states(struct engine *e, const struct step *step)
 {
-    enum state state = look_around(e);
+    enum state state = look_for_trouble(e);
 
     if (state == GOING)
         state = prepare(e, step);

@@ -235,7 +235,7 @@ static const struct {
       5000,
       0,
       RESULT_FAILED,
-      "ay bn bx evidence",
+      "ay bn bx ay evidence",
       "can no longer become so: b" },
     { "the last round asks all",
       "a b c",
