@@ -6,10 +6,6 @@
  * only collect: a transfer gathers its answer (a stream: what arrived in this turn), and when
  * libcurl has returned, deliver() hands everything to the users. They may therefore start and cancel
  * whatever they like from their callbacks, the running transfer included.
- *
- * The GnuTLS flavour of libcurl takes certificates by path only. Those that we hold in memory are
- * put into memory files and named as /proc/self/fd/N; a multi handle keeps one such file for each
- * text, since libcurl reuses a connection only for the same paths.
  */
 
 #include "fleet/link/http.h"
@@ -17,26 +13,17 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/queue.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "fleet/link/pem_files.h"
 
 #define MAX_BODY_DEFAULT (1 << 20)
 #define CONNECTIONS_KEPT 64 /* busy ones count too, so more than what one host may have */
 #define HOST_CONNECTIONS 32 /* what is started beyond that waits for its turn */
 /* What libcurl may hand over in one turn of the loop; it stops at a few hundred KiB by itself. */
 #define STREAM_TURN_MAX (4 << 20)
-
-struct pem_file {
-    char *pem;
-    int fd;
-    SLIST_ENTRY(pem_file) next;
-};
-
-SLIST_HEAD(pem_files, pem_file);
 
 struct http_transfer {
     struct http *http; /* NULL in http_call() */
@@ -89,44 +76,7 @@ void http_peer_done(struct http_peer *peer)
     *peer = (struct http_peer){ 0 };
 }
 
-/* --- certificates ------------------------------------------------------------------------- */
-
-static void pem_files_done(struct pem_files *files)
-{
-    struct pem_file *f;
-
-    while ((f = SLIST_FIRST(files))) {
-        SLIST_REMOVE_HEAD(files, next);
-        close(f->fd);
-        explicit_bzero(f->pem, strlen(f->pem));
-        free(f->pem);
-        free(f);
-    }
-}
-
-#define PEM_PATH_MAX 32
-
-static int pem_path(struct pem_files *files, const char *pem, char path[static PEM_PATH_MAX],
-                    struct err **err)
-{
-    struct pem_file *f;
-
-    SLIST_FOREACH(f, files, next)
-    if (str_eq(f->pem, pem))
-        break;
-    if (!f) {
-        CLEANUP_CLOSE int fd = memfd_create("pem", MFD_CLOEXEC);
-
-        if (fd < 0 || write(fd, pem, strlen(pem)) != (ssize_t)strlen(pem))
-            return err_errno(err, errno, "putting a certificate into a memory file");
-        f = xmalloc(sizeof(*f));
-        f->pem = xstrdup(pem);
-        f->fd = steal_fd(&fd);
-        SLIST_INSERT_HEAD(files, f, next);
-    }
-    snprintf(path, PEM_PATH_MAX, "/proc/self/fd/%d", f->fd);
-    return 0;
-}
+/* --- one transfer ------------------------------------------------------------------------- */
 
 static int set_tls(CURL *easy, struct pem_files *files, const struct http_peer *peer,
                    struct err **err)
@@ -148,14 +98,12 @@ static int set_tls(CURL *easy, struct pem_files *files, const struct http_peer *
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (!table[i].pem)
             continue;
-        if (pem_path(files, table[i].pem, path, err) < 0)
+        if (pem_files_path(files, table[i].pem, path, err) < 0)
             return -EIO;
         curl_easy_setopt(easy, table[i].option, path);
     }
     return 0;
 }
-
-/* --- one transfer ------------------------------------------------------------------------- */
 
 static void make_ready(struct http_transfer *t)
 {
@@ -498,7 +446,7 @@ int http_new(sd_event *loop, struct http **ret, struct err **err)
 
     TAILQ_INIT(&h->all);
     TAILQ_INIT(&h->ready);
-    SLIST_INIT(&h->pems);
+    pem_files_init(&h->pems);
     h->loop = sd_event_ref(loop);
     r = sd_event_add_time_relative(loop, &h->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, h);
     if (r >= 0)
@@ -613,11 +561,12 @@ void http_cancel(struct http_transfer *t)
 int http_call(const struct http_peer *peer, const struct http_request *request, long *ret_status,
               char **ret_body, size_t *ret_len, struct err **err)
 {
-    __attribute__((cleanup(pem_files_done))) struct pem_files files = SLIST_HEAD_INITIALIZER(files);
+    CLEANUP_PEM_FILES struct pem_files files;
     CLEANUP(transfer_free) struct http_transfer *t = NULL;
     CLEANUP_ERR struct err *failure = NULL;
     int r;
 
+    pem_files_init(&files);
     r = transfer_new(&files, peer, request, &t, err);
     if (r < 0)
         return r;
