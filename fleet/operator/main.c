@@ -361,7 +361,6 @@ static int start(struct operator* op, const struct settings *settings, struct er
 
     world_init(&op->world, settings->unreachable_after_ms);
     op->install_wait_ms = INSTALL_RETRY_MIN_MS;
-    act_init(&op->act);
     op->act.report = on_done;
     op->act.userdata = op;
     for (enum source i = 0; i < SOURCES; i++)
@@ -382,6 +381,7 @@ static int run(const char *path)
     CLEANUP_ERR struct err *err = NULL;
     int r;
 
+    act_init(&op.act);
     if (settings_load(path, &settings, &err) < 0) {
         log_error("%s", err_text(err));
         return 2;

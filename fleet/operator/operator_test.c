@@ -12,7 +12,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -369,6 +371,42 @@ static void let_settle(void)
 }
 
 /* --- tests -------------------------------------------------------------------------------- */
+
+/* Runs it to its end: the exit status, or -1; what it said in `said`. */
+static int run_briefly(char *argument, char *value, struct buf *said)
+{
+    CLEANUP_FREE char *program = operator_path(), *log = NULL, *text = NULL;
+    char *argv[] = { program, argument, value, NULL };
+    CLEANUP_CLOSE int fd = -1;
+    struct proc proc;
+
+    log = xasprintf("%s/brief.log", check_tmpdir());
+    fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    need_true(proc_spawn(&(struct proc_spec){ .argv = argv, .out_fd = fd }, &proc, NULL) == 0);
+    need_true(proc_wait(&proc, SOON_MS, NULL) == 0);
+    need_true(file_read(log, 1 << 20, &text, NULL, NULL) == 0);
+    buf_reset(said);
+    buf_adds(said, text);
+    return WIFEXITED(proc.status) ? WEXITSTATUS(proc.status) : -1;
+}
+
+TEST(wrong_settings_end_it_at_once_and_the_definitions_can_be_printed)
+{
+    CLEANUP_BUF struct buf said = BUF_INIT(1 << 20);
+    CLEANUP_FREE char *path = xasprintf("%s/operator.yml", check_tmpdir());
+    static const char text[] = "nats: { url: 'nats://127.0.0.1:1' }\n";
+
+    check_int(run_briefly((char *)"--config", (char *)"/nowhere.yml", &said), 2);
+    check_has(buf_str(&said), "/nowhere.yml: No such file");
+    need_true(file_write(path, text, strlen(text), 0600, NULL) == 0);
+    check_int(run_briefly((char *)"--config", path, &said), 1);
+    check_has(buf_str(&said), "this is not a pod");
+    check_has(buf_str(&said), "name a kubeconfig file");
+    check_int(run_briefly((char *)"crds", NULL, &said), 0);
+    check_has(buf_str(&said), "\"name\": \"" CRD_DEPLOYMENTS "\"");
+    check_has(buf_str(&said), "\"name\": \"" CRD_DEVICES "\"");
+    check_int(run_briefly((char *)"crsd", NULL, &said), 2);
+}
 
 TEST(it_waits_for_api_server_and_nats_as_long_as_it_takes)
 {
