@@ -19,6 +19,17 @@ void outcome_set(struct outcome *o, bool changed, const char *fmt, ...)
     va_end(ap);
 }
 
+static struct {
+    int (*alive)(void *userdata, struct err **err);
+    void *userdata;
+} watch;
+
+void score_watch(int (*alive)(void *userdata, struct err **err), void *userdata)
+{
+    watch.alive = alive;
+    watch.userdata = userdata;
+}
+
 int outcome_await(int64_t timeout_ms, int (*look)(void *userdata, struct err **err), void *userdata,
                   struct err **err)
 {
@@ -33,6 +44,8 @@ int outcome_await(int64_t timeout_ms, int (*look)(void *userdata, struct err **e
             return 0;
         if (r < 0 && r != -EAGAIN)
             return err_new(err, -r, "%s", err_text(why));
+        if (watch.alive && (r = watch.alive(watch.userdata, err)) < 0)
+            return r;
         if (clock_left_ms(deadline) == 0)
             return err_new(err, ETIMEDOUT, "not so after %s: %s",
                            duration_format(timeout_ms, limit), why ? err_text(why) : "no answer");

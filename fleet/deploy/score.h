@@ -10,6 +10,11 @@
 #include "fleet/deploy/capability.h"
 #include "fleet/link/bus.h"
 
+/* While a score waits for its smoke test, `alive` is asked a few times a second; a negative answer ends
+ * the wait with its error: a component died, or the person interrupted. One for the process; NULL:
+ * nobody is asked. */
+void score_watch(int (*alive)(void *userdata, struct err **err), void *userdata);
+
 enum outcome_kind { OUTCOME_CHANGED, OUTCOME_NOOP };
 
 struct outcome {

@@ -320,6 +320,15 @@ static int start_servers(struct lab *lab, struct err **err)
 
 /* --- the lab --------------------------------------------------------------------------------- */
 
+/* In every wait of a score. */
+static int alive(void *userdata, struct err **err)
+{
+    struct lab *lab = userdata;
+    int r = supervisor_interrupted(lab->supervisor, err);
+
+    return r < 0 ? r : lab_check(lab, err);
+}
+
 int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
 {
     CLEANUP(lab_free) struct lab *lab = xcalloc(1, sizeof(*lab));
@@ -362,6 +371,7 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
     if ((r = supervisor_new(lab->dir, &lab->supervisor, err)) < 0)
         return r;
     supervisor_stop_flag(lab->supervisor, config->stop);
+    score_watch(alive, lab);
     *ret = steal_ptr(lab);
     return 0;
 }
@@ -385,6 +395,7 @@ void lab_free(struct lab *lab)
 {
     if (!lab)
         return;
+    score_watch(NULL, NULL);
     bus_free(lab->bus);
     machines_free(lab->machines);
     control_plane_free(lab->control);

@@ -2,7 +2,7 @@
 
 /*
  * Machines on a private libvirtd, for real. A boot under emulation takes half a minute, so what needs
- * one is one long test, which runs with FLEETRIG_SLOW_TESTS=1 (scenarios boot machines in any case).
+ * one runs with FLEETRIG_SLOW_TESTS=1 only (scenarios boot machines in any case).
  */
 
 #include "rig/lab/machines.h"
@@ -28,6 +28,16 @@
 #include "rig/lab/remote.h"
 
 #define BOOT_MS 120000
+
+/* Registered on request only. */
+#define SLOW_TEST(id)                                                                              \
+    static void test_##id(void);                                                                   \
+    __attribute__((constructor)) static void register_##id(void)                                   \
+    {                                                                                              \
+        if (getenv("FLEETRIG_SLOW_TESTS"))                                                         \
+            check_register(#id, test_##id);                                                        \
+    }                                                                                              \
+    static void test_##id(void)
 
 struct bench {
     struct supervisor *supervisor;
@@ -316,7 +326,7 @@ static void check_power_cycle(struct bench *b, const struct device_host *device,
     check_has(greeting, "SSH-2.0-");
 }
 
-TEST(a_machine_boots_serves_loses_power_and_returns)
+SLOW_TEST(a_machine_boots_serves_loses_power_and_returns)
 {
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char *image = NULL, *console = NULL, *greeting = NULL, *disk = NULL;
@@ -330,8 +340,6 @@ TEST(a_machine_boots_serves_loses_power_and_returns)
     bool changed = false;
     int64_t start;
 
-    if (!getenv("FLEETRIG_SLOW_TESTS"))
-        check_skip("boots a machine: FLEETRIG_SLOW_TESTS=1 runs it");
     check_timeout(400);
     image = device_image();
     start = clock_mono_ms();
@@ -418,15 +426,13 @@ static bool reaped(pid_t wanted)
     return false;
 }
 
-TEST(a_killed_rig_leaves_no_machine_and_no_daemon)
+SLOW_TEST(a_killed_rig_leaves_no_machine_and_no_daemon)
 {
     CLEANUP_FREE char *image = NULL, *disk = NULL;
     const char *dir = check_tmpdir();
     pid_t rig, libvirtd = 0;
     int64_t start;
 
-    if (!getenv("FLEETRIG_SLOW_TESTS"))
-        check_skip("boots a machine: FLEETRIG_SLOW_TESTS=1 runs it");
     image = device_image();
     disk = xasprintf("%s/machines/edge-1/disk.qcow2", dir);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
