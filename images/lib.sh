@@ -258,7 +258,7 @@ build_into() {
 	if [ "$status" != 0 ]; then
 		tail -n 20 "$log" | sed 's/^/  /' >&2
 		say "failed after $SECONDS s, status $status; the whole log is $log"
-		say "a network error: run it again; a missing package: run it in tools/devbox"
+		say "a network error: run it again; a missing tool: run it in tools/devbox, or add its package to tools/devbox-packages"
 		exit 1
 	fi
 	build_pid=''
