@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -28,18 +27,6 @@ static int run(const struct device_host *device, struct err **err, const char *c
     return device_run(device, argv, COMMAND_TIMEOUT_MS, NULL, err);
 }
 #define RUN(device, err, ...) run(device, err, (const char *const[]){ __VA_ARGS__, NULL })
-
-static int copy(const struct device_host *device, const char *from, const char *to, size_t max,
-                mode_t mode, bool *changed, struct err **err)
-{
-    CLEANUP_FREE char *data = NULL;
-    size_t len;
-    int r = file_read(from, max, &data, &len, err);
-
-    if (r < 0)
-        return r;
-    return device->put_file(device->impl, to, data, len, mode, changed, err);
-}
 
 /* Every value stands in double quotes; ids and labels were checked to hold nothing to escape. */
 static int settings(const struct agent_score *score, struct buf *out, struct err **err)
@@ -67,69 +54,124 @@ static int settings(const struct agent_score *score, struct buf *out, struct err
     return 0;
 }
 
-/* An archive is loaded once: the marker beside it bears its size and time, so a changed archive, or
- * one whose loading was cut short, is loaded again. */
-static int side_load(const struct device_host *device, const char *archive, bool *changed,
-                     struct err **err)
+/* What goes to the device, with the memory behind it. */
+struct cargo {
+    struct host_file *files;
+    size_t n, cap;
+    char **paths; /* strv: the remote paths */
+    char **data;  /* contents that were read from local files */
+    size_t n_data, cap_data;
+};
+
+static void cargo_done(struct cargo *c)
+{
+    for (size_t i = 0; i < c->n_data; i++)
+        free(c->data[i]);
+    free(c->data);
+    free(c->files);
+    strv_free(c->paths);
+}
+
+static void cargo_add(struct cargo *c, const char *path, const void *data, size_t len, mode_t mode)
+{
+    strv_add(&c->paths, path);
+    c->files = grow(c->files, c->n, &c->cap, sizeof(*c->files));
+    c->files[c->n] = (struct host_file){ c->paths[c->n], data, len, mode, false };
+    c->n++;
+}
+
+static int cargo_load(struct cargo *c, const char *path, const char *from, size_t max, mode_t mode,
+                      struct err **err)
+{
+    char *data = NULL;
+    size_t len = 0;
+    int r = file_read(from, max, &data, &len, err);
+
+    if (r < 0)
+        return r;
+    c->data = grow(c->data, c->n_data, &c->cap_data, sizeof(*c->data));
+    c->data[c->n_data++] = data;
+    cargo_add(c, path, data, len, mode);
+    return 0;
+}
+
+static char *remote_archive(const char *archive)
 {
     const char *slash = strrchr(archive, '/');
-    CLEANUP_FREE char *remote = xasprintf(ARCHIVES_PATH "/%s", slash ? slash + 1 : archive);
-    CLEANUP_FREE char *marker = NULL;
-    struct stat st;
-    bool missing = false;
 
-    if (stat(archive, &st) < 0)
-        return err_errno(err, errno, "container archive %s", archive);
-    marker = xasprintf("%s.%lld-%lld.loaded", remote, (long long)st.st_size,
-                       (long long)st.st_mtim.tv_sec);
-    if (copy(device, archive, remote, ARCHIVE_MAX, 0644, &missing, err) < 0)
-        return err_wrap(err, "copying %s", archive);
-    if (!missing) {
-        const char *const there[] = { "test", "-e", marker, NULL };
-        int status = 1;
+    return xasprintf(ARCHIVES_PATH "/%s", slash ? slash + 1 : archive);
+}
 
-        if (device->run(device->impl, there, COMMAND_TIMEOUT_MS, &status, NULL, err) < 0)
-            return err_wrap(err, "looking for %s", marker);
-        missing = status != 0;
+/* Loads those archives whose marker does not say that just these bytes were loaded, and writes the
+ * markers, so that a load which was cut short is done again. */
+#define LOAD                                                                                       \
+    "for a; do sum=$(sha256sum <\"$a\"); [ \"$(cat \"$a.loaded\" 2>/dev/null)\" = \"$sum\" ] && "  \
+    "continue; podman load --quiet --input \"$a\" && echo \"$sum\" >\"$a.loaded\" || exit 1; "     \
+    "echo loaded; done"
+
+static int side_load(const struct agent_score *score, const struct device_host *device,
+                     bool *ret_changed, struct err **err)
+{
+    CLEANUP_STRV char **argv = NULL;
+    CLEANUP_FREE char *said = NULL;
+
+    strv_add(&argv, "sh");
+    strv_add(&argv, "-c");
+    strv_add(&argv, LOAD);
+    strv_add(&argv, "side-load");
+    for (size_t i = 0; score->image_archives[i]; i++) {
+        CLEANUP_FREE char *path = remote_archive(score->image_archives[i]);
+
+        strv_add(&argv, path);
     }
-    if (!missing)
-        return 0;
-    if (RUN(device, err, "podman", "load", "--quiet", "--input", remote) < 0 ||
-        RUN(device, err, "touch", marker) < 0)
-        return err_wrap(err, "side-loading %s", archive);
-    *changed = true;
+    if (device_run(device, (const char *const *)argv, COMMAND_TIMEOUT_MS, &said, err) < 0)
+        return err_wrap(err, "side-loading images");
+    *ret_changed = strstr(said, "loaded") != NULL;
+    return 0;
+}
+
+enum { FILE_PROGRAM, FILE_UNIT, FILE_PASSWORD, FILE_SETTINGS, FILES }; /* then the archives */
+
+static int pack(const struct agent_score *score, const char *conf, size_t len, struct cargo *c,
+                struct err **err)
+{
+    if (cargo_load(c, PROGRAM_PATH, score->program, PROGRAM_MAX, 0755, err) < 0 ||
+        cargo_load(c, UNIT_PATH, score->unit, SETTINGS_MAX, 0644, err) < 0)
+        return -EIO;
+    cargo_add(c, PASSWORD_PATH, score->nats_password, strlen(score->nats_password), 0600);
+    cargo_add(c, SETTINGS_PATH, conf, len, 0644);
+    for (size_t i = 0; score->image_archives && score->image_archives[i]; i++) {
+        CLEANUP_FREE char *path = remote_archive(score->image_archives[i]);
+
+        if (cargo_load(c, path, score->image_archives[i], ARCHIVE_MAX, 0644, err) < 0)
+            return -EIO;
+    }
     return 0;
 }
 
 static int install(const struct agent_score *score, const struct device_host *device,
                    bool *ret_changed, struct err **err)
 {
+    __attribute__((cleanup(cargo_done))) struct cargo cargo = { 0 };
     CLEANUP_BUF struct buf conf = BUF_INIT(SETTINGS_MAX);
-    bool program = false, unit = false, password = false, configured = false, images = false;
+    bool restart = false, loaded = false;
 
-    if (settings(score, &conf, err) < 0 ||
-        RUN(device, err, "mkdir", "-p", "/etc/fleet-agent", ARCHIVES_PATH) < 0)
-        return err_wrap(err, "settings");
-    for (size_t i = 0; score->image_archives && score->image_archives[i]; i++)
-        if (side_load(device, score->image_archives[i], &images, err) < 0)
-            return err_wrap(err, "images");
-    if (copy(device, score->program, PROGRAM_PATH, PROGRAM_MAX, 0755, &program, err) < 0 ||
-        copy(device, score->unit, UNIT_PATH, SETTINGS_MAX, 0644, &unit, err) < 0 ||
-        device->put_file(device->impl, PASSWORD_PATH, score->nats_password,
-                         strlen(score->nats_password), 0600, &password, err) < 0 ||
-        device->put_file(device->impl, SETTINGS_PATH, conf.data, conf.len, 0644, &configured, err) <
-                0)
+    if (settings(score, &conf, err) < 0 || pack(score, conf.data, conf.len, &cargo, err) < 0 ||
+        device->put_files(device->impl, cargo.files, cargo.n, err) < 0)
         return err_wrap(err, "files");
-    if (unit && RUN(device, err, "systemctl", "daemon-reload") < 0)
+    if (score->image_archives && score->image_archives[0] &&
+        side_load(score, device, &loaded, err) < 0)
+        return -EIO;
+    for (size_t i = 0; i < FILES; i++)
+        restart |= cargo.files[i].changed;
+    /* "enable" reads the units anew. One that failed before is started even if nothing changed. */
+    if (RUN(device, err, "systemctl", "enable", "--quiet", "podman.socket", "fleet-agent.service") <
+                0 ||
+        RUN(device, err, "systemctl", restart ? "restart" : "start", "podman.socket",
+            "fleet-agent.service") < 0 ||
+        ((restart || loaded) && RUN(device, err, "sync") < 0))
         return err_wrap(err, "service");
-    if (RUN(device, err, "systemctl", "enable", "--quiet", "--now", "podman.socket",
-            "fleet-agent.service") < 0)
-        return err_wrap(err, "service");
-    if ((program || unit || password || configured) &&
-        (RUN(device, err, "systemctl", "restart", "fleet-agent.service") < 0 ||
-         RUN(device, err, "sync") < 0))
-        return err_wrap(err, "service");
-    *ret_changed = program || unit || password || configured || images;
+    *ret_changed = restart || loaded;
     return 0;
 }
 

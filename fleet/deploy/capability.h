@@ -82,14 +82,22 @@ struct service_host {
 
 /* --- Device host: configuration of one Linux host -------------------------------------------- */
 
+struct host_file {
+    const char *path; /* absolute */
+    const void *data;
+    size_t len;
+    mode_t mode;
+    bool changed; /* set by put_files(): it was not so before */
+};
+
 struct device_host {
     /* Runs a program (no shell), stdin empty. *ret_status is its exit status; its output, at most
      * 1 MiB, is *ret_out (may be NULL), which the caller frees. */
     int (*run)(void *impl, const char *const *argv, int64_t timeout_ms, int *ret_status,
                char **ret_out, struct err **err);
-    /* Makes the file have this content, mode and root as owner, atomically. */
-    int (*put_file)(void *impl, const char *path, const void *data, size_t len, mode_t mode,
-                    bool *ret_changed, struct err **err);
+    /* Makes the files have this content, mode and root as owner, and their folders exist. Each is
+     * replaced atomically, all are durable on return; those that are so already are left alone. */
+    int (*put_files)(void *impl, struct host_file *files, size_t n, struct err **err);
     void *impl;
 };
 

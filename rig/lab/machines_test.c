@@ -84,6 +84,17 @@ static char *device_image(void)
     return item.dir;
 }
 
+static int put(const struct device_host *device, const char *path, const void *data, size_t len,
+               mode_t mode, bool *changed, struct err **err)
+{
+    struct host_file file = { path, data, len, mode, false };
+    int r = device->put_files(device->impl, &file, 1, err);
+
+    if (changed)
+        *changed = file.changed;
+    return r;
+}
+
 static struct machine_spec spec_of(const struct bench *b, const char *image)
 {
     return (struct machine_spec){ .name = "edge-1",
@@ -104,7 +115,8 @@ static int processes_with(const char *text)
 
     while ((d = readdir(proc))) {
         CLEANUP_FREE char *path = xasprintf("/proc/%s/cmdline", d->d_name);
-        CLEANUP_FCLOSE FILE *f = d->d_name[0] > '0' && d->d_name[0] <= '9' ? fopen(path, "re") : NULL;
+        CLEANUP_FCLOSE FILE *f =
+                d->d_name[0] > '0' && d->d_name[0] <= '9' ? fopen(path, "re") : NULL;
         char line[16384];
         size_t len = f ? fread(line, 1, sizeof(line), f) : 0;
 
@@ -231,7 +243,8 @@ static void tell(const char *what, int64_t since)
 static void check_commands(const struct device_host *device)
 {
     CLEANUP_FREE char *name = OUTPUT(device, "hostname");
-    CLEANUP_FREE char *words = OUTPUT(device, "printf", "<%s>", "it's", "$HOME `id` \"x\"", "", "a\nb");
+    CLEANUP_FREE char *words =
+            OUTPUT(device, "printf", "<%s>", "it's", "$HOME `id` \"x\"", "", "a\nb");
     CLEANUP_FREE char *big = OUTPUT(device, "sh", "-c", "yes | head -c 1500000");
     CLEANUP_ERR struct err *err = NULL;
     char *out = NULL;
@@ -241,10 +254,11 @@ static void check_commands(const struct device_host *device)
     check_str(words, "<it's><$HOME `id` \"x\"><><a\nb>");
     need_true(strlen(big) > 1 << 20);
     check_has(big + (1 << 20), "[cut: more than 1048576 bytes of output]");
-    check_ok(device->run(device->impl,
-                         (const char *const[]){ "sh", "-c", "echo out; echo err >&2; exit 3", NULL },
-                         10000, &status, &out, &err),
-             err);
+    check_ok(
+            device->run(device->impl,
+                        (const char *const[]){ "sh", "-c", "echo out; echo err >&2; exit 3", NULL },
+                        10000, &status, &out, &err),
+            err);
     check_int(status, 3);
     check_str(out, "out\nerr\n");
     free(out);
@@ -265,20 +279,20 @@ static void check_files(const struct device_host *device)
 
     for (size_t i = 0; i < len; i++)
         data[i] = (char)(i * 7 + (i >> 11));
-    check_ok(device->put_file(device->impl, "/srv/it's/here", data, len, 0750, &changed, &err), err);
+    check_ok(put(device, "/srv/it's/here", data, len, 0750, &changed, &err), err);
     tell("3 MiB copied", start);
     check_true(changed);
     stat_line = OUTPUT(device, "stat", "-c", "%s %a %U", "/srv/it's/here");
     check_str(stat_line, "3145728 750 root\n");
-    check_ok(device->put_file(device->impl, "/srv/it's/here", data, len, 0750, &changed, &err), err);
+    check_ok(put(device, "/srv/it's/here", data, len, 0750, &changed, &err), err);
     check_true(!changed);
-    check_ok(device->put_file(device->impl, "/srv/it's/here", data, len, 0700, &changed, &err), err);
+    check_ok(put(device, "/srv/it's/here", data, len, 0700, &changed, &err), err);
     check_true(changed);
     data[len - 1] ^= 1;
-    check_ok(device->put_file(device->impl, "/srv/it's/here", data, len, 0700, &changed, &err), err);
+    check_ok(put(device, "/srv/it's/here", data, len, 0700, &changed, &err), err);
     check_true(changed);
-    check_ok(device->put_file(device->impl, "/srv/empty", NULL, 0, 0644, &changed, &err), err);
-    check_true(device->put_file(device->impl, "/proc/version", "x", 1, 0644, NULL, &err) < 0);
+    check_ok(put(device, "/srv/empty", NULL, 0, 0644, &changed, &err), err);
+    check_true(put(device, "/proc/version", "x", 1, 0644, NULL, &err) < 0);
     check_has(err_text(err), "writing /proc/version");
     free(data);
 }
@@ -286,7 +300,8 @@ static void check_files(const struct device_host *device)
 static char *banner(uint16_t port)
 {
     CLEANUP_BUF struct buf out = BUF_INIT(4096);
-    CLEANUP_FREE char *command = xasprintf("exec 3<>/dev/tcp/127.0.0.1/%u; timeout 10 head -n 1 <&3", port);
+    CLEANUP_FREE char *command =
+            xasprintf("exec 3<>/dev/tcp/127.0.0.1/%u; timeout 10 head -n 1 <&3", port);
 
     proc_run(ARGV("bash", "-c", command), NULL, 15000, &out, NULL, NULL);
     return buf_steal(&out);
@@ -364,7 +379,9 @@ SLOW_TEST(a_machine_boots_serves_loses_power_and_returns)
     check_commands(device);
     check_files(device);
     check_ok(machine_forward(b.machines, "edge-1", 22, &again, &err), err);
-    free(OUTPUT(device, "sh", "-c", "sed -i 's/^#*Port.*/Port 22/; $a Port 2022' /etc/ssh/sshd_config && systemctl restart ssh"));
+    free(OUTPUT(
+            device, "sh", "-c",
+            "sed -i 's/^#*Port.*/Port 22/; $a Port 2022' /etc/ssh/sshd_config && systemctl restart ssh"));
     check_ok(machine_forward(b.machines, "edge-1", 2022, &port, &err), err);
     check_ok(machine_forward(b.machines, "edge-1", 2022, &again, &err), err);
     check_int(again, port);

@@ -41,6 +41,6 @@ int remote_exec(struct remote *s, const char *command, const void *input, size_t
 const char *remote_fingerprint(const struct remote *s);
 
 /* The capability. Owned by the session. run(): the output is stdout; that of a run with another
- * status than 0 has stderr behind it. What exceeds 1 MiB is replaced by a line that says so. put_file()
- * makes folders that are missing, and leaves a file alone that has content, mode and owner already. */
+ * status than 0 has stderr behind it. What exceeds 1 MiB is replaced by a line that says so. put_files()
+ * takes two round trips, however many files there are. */
 const struct device_host *remote_device_host(struct remote *s);
