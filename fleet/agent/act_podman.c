@@ -29,7 +29,7 @@ static enum run_state run_state_of(const char *state)
     } table[] = {
         { "running", RUN_RUNNING },     { "created", RUN_CREATED }, { "configured", RUN_CREATED },
         { "initialized", RUN_CREATED }, { "exited", RUN_EXITED },   { "stopped", RUN_EXITED },
-        { "paused", RUN_PAUSED },
+        { "paused", RUN_PAUSED },       { "broken", RUN_BROKEN },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++)

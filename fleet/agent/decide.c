@@ -15,7 +15,7 @@
  *   other       W, new    stop current, start next
  *   other       W, ran    remove current
  *
- * Removing stops first. A failure blocks the service's goal until its next attempt is due; meanwhile
+ * One that is broken beyond starting is removed. Removing stops first. A failure blocks the service's goal until its next attempt is due; meanwhile
  * whatever is there is kept going: next goes, and a current one with another spec is started again.
  * An image is looked for before anything is touched, so one that does not exist costs nothing.
  */
@@ -68,6 +68,12 @@ static struct action take_away(const struct task *t, const struct observed *o)
     return act(o->state == RUN_RUNNING ? ACTION_STOP : ACTION_REMOVE, t, o->name);
 }
 
+/* Starting it is in vain. A power cut damages containers more than anything else does. */
+static bool is_broken(const struct observed *o, const struct task *t)
+{
+    return o->state == RUN_BROKEN || t->failed_starts >= (o->interrupted ? 1 : RECREATE_AFTER);
+}
+
 static struct action keep_going(const struct task *t, const struct observed *o)
 {
     if (o->state == RUN_CREATED || o->state == RUN_EXITED)
@@ -118,11 +124,11 @@ static struct action pursue(const struct world *w, const struct task *t)
             return take_away(t, next);
         if (current->state == RUN_RUNNING || rests(current, t))
             return none();
-        if (t->failed_starts >= RECREATE_AFTER)
+        if (is_broken(current, t))
             return take_away(t, current);
         return keep_going(t, current);
     }
-    if (next && !has_spec(next, t))
+    if (next && (!has_spec(next, t) || next->state == RUN_BROKEN))
         return take_away(t, next);
     if (next && !current)
         return act(ACTION_RENAME, t, next->name);
@@ -233,8 +239,9 @@ static void task_failed(const struct world *w, const struct workload *l, struct 
     bool keeping_old = a->kind == ACTION_START && !of_goal && current && !has_spec(current, t);
     int64_t again = now_ms + world_backoff_ms(w, t->attempts);
 
-    if (a->kind == ACTION_START && str_eq(a->container, t->current))
-        t->failed_starts++;
+    if (a->kind == ACTION_START && str_eq(a->container, t->current) && t->failed_starts++ == 0 &&
+        current && current->interrupted)
+        again = now_ms; /* it is made anew at once */
     /* Why the wanted one does not run is the news, not what its stand-in suffers from. */
     if (!keeping_old || !t->failure) {
         replace_str(&t->failure, reason);

@@ -12,7 +12,7 @@
  *   image IMAGE                podman has localhost/IMAGE from now on; IMAGE with a slash is a remote
  *                              one that can be pulled
  *   fail ACTION NAME N TEXT    the next N such actions fail
- *   hand stop|rm|pause NAME    somebody does so behind the agent's back
+ *   hand stop|rm|pause|break NAME    somebody does so behind the agent's back
  *   hand exit NAME STATUS      the container ends by itself
  *   hand run NAME DEPLOYMENT   a container with our label that no agent made
  *   podman gone|back
@@ -173,7 +173,7 @@ static const char *obey(struct model *m, const struct workload *l, const struct 
         fake_add(m, a->container, l->name, a->task->service->name, a->task->spec);
         break;
     case ACTION_START:
-        if (!c || c->state == RUN_PAUSED)
+        if (!c || c->state == RUN_PAUSED || c->state == RUN_BROKEN)
             return "cannot start";
         c->state = RUN_RUNNING;
         c->interrupted = false;
@@ -374,6 +374,8 @@ static bool by_hand(struct model *m, char *const *w)
         fake_remove(m, c);
     else if (str_eq(w[0], "pause"))
         c->state = RUN_PAUSED;
+    else if (str_eq(w[0], "break"))
+        c->state = RUN_BROKEN;
     else
         c->state = RUN_EXITED;
     if (str_eq(w[0], "exit"))

@@ -26,6 +26,7 @@ enum run_state {
     RUN_RUNNING,
     RUN_EXITED,
     RUN_PAUSED,
+    RUN_BROKEN,  /* podman cannot say what it is */
     RUN_CHANGING /* stopping, removing, ...: podman is at it */
 };
 

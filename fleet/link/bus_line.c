@@ -64,11 +64,19 @@ int line_errno(natsStatus s)
     }
 }
 
+/* Without the "(conn.c:2143): " that nats.c puts in front. */
+static const char *without_place(const char *text)
+{
+    const char *end = text && *text == '(' ? strstr(text, "): ") : NULL;
+
+    return end ? end + 3 : text;
+}
+
 int line_error(struct err **err, natsStatus s, const char *fmt, ...)
 {
     CLEANUP_FREE char *what = NULL;
     natsStatus last = NATS_OK;
-    const char *detail = nats_GetLastError(&last);
+    const char *detail = without_place(nats_GetLastError(&last));
     va_list ap;
 
     va_start(ap, fmt);

@@ -3,20 +3,23 @@
 /*
  * Theory of operation. Each operation is one request, and an `op` that remembers whom to tell; the
  * podman handle keeps a list of them so that it can give them up. podman_list() is a chain: the list
- * of ids first, then each container's inspection, one after the other; one that vanishes in between
- * is left out.
+ * first, then each container's inspection, one after the other; one that vanishes in between is left
+ * out.
  */
 
 #include "fleet/link/podman.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "fleet/link/mailbox.h"
 #include "fleet/link/podman_json.h"
 
 #define API "/v5.0.0/libpod"
@@ -28,6 +31,7 @@
 struct podman {
     struct http *http;
     struct http_peer peer;
+    struct mailbox *mailbox; /* from the syncing threads */
     LIST_HEAD(, op) ops;
 };
 
@@ -47,16 +51,19 @@ struct op {
     void (*list_done)(const struct containers *list, const struct err *failure, void *userdata);
 
     bool exists;
-    struct containers found;
-    char **ids; /* still to be inspected, from `next_id` on */
-    size_t next_id;
+    struct containers listed, found;
+    size_t n_inspected; /* of `listed` */
+
+    bool durable; /* done only once it is on the disk */
+    bool syncing; /* by `syncer`, which posts the op back */
+    pthread_t syncer;
 };
 
 static void op_free(struct op *op)
 {
     LIST_REMOVE(op, next);
     free(op->object);
-    strv_free(op->ids);
+    containers_done(&op->listed);
     containers_done(&op->found);
     free(op);
 }
@@ -109,6 +116,56 @@ static int check_status(const struct op *op, const struct http_response *respons
     return err_new(err, errno_of_status(response->status), "%s", message);
 }
 
+/* --- on the disk ---------------------------------------------------------------------------- */
+
+static void on_synced(void *letter)
+{
+    struct op *op = letter;
+
+    pthread_join(op->syncer, NULL);
+    op->syncing = false;
+    op_finish(op, NULL);
+}
+
+/* podman_free() takes care of the op. */
+static void on_discarded(void *letter)
+{
+    (void)letter;
+}
+
+static void *sync_thread(void *arg)
+{
+    struct op *op = arg;
+
+    sync();
+    mailbox_post(op->podman->mailbox, on_synced, on_discarded, op);
+    return NULL;
+}
+
+/* podman does not sync what it makes: a power cut within half a minute leaves empty files, and a
+ * container that can be neither inspected nor started. */
+static void sync_first(struct op *op)
+{
+    op->syncing = pthread_create(&op->syncer, NULL, sync_thread, op) == 0;
+    if (op->syncing)
+        return;
+    sync();
+    op_finish(op, NULL);
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+static int no_answer(const struct op *op, const struct err *failure, struct err **err)
+{
+    const char *socket = op->podman->peer.unix_socket;
+    int code = err_code(failure);
+
+    /* libcurl's own text is about a host and a port, which a socket has not. */
+    if (code == ENOENT || code == ECONNREFUSED || code == EACCES)
+        return err_errno(err, code, "no podman at %s", socket);
+    return err_new(err, code, "podman at %s: %s", socket, err_text(failure));
+}
+
 static void on_answer(const struct http_response *response, const struct err *failure,
                       void *userdata)
 {
@@ -118,8 +175,7 @@ static void on_answer(const struct http_response *response, const struct err *fa
 
     op->transfer = NULL;
     if (failure)
-        r = err_new(&err, err_code(failure), "podman at %s: %s", op->podman->peer.unix_socket,
-                    err_text(failure));
+        r = no_answer(op, failure, &err);
     else if (op->read)
         r = op->read(op, response, &err);
     else
@@ -127,7 +183,11 @@ static void on_answer(const struct http_response *response, const struct err *fa
     if (r < 0) {
         err_wrap(&err, "%s %s", op->doing, op->object);
         op_finish(op, err);
-    } else if (!op->transfer) { /* else `read` sent the next request of a chain */
+    } else if (op->transfer) {
+        return; /* `read` sent the next request of a chain */
+    } else if (op->durable) {
+        sync_first(op);
+    } else {
         op_finish(op, NULL);
     }
 }
@@ -183,18 +243,30 @@ static int inspect_next(struct op *op, struct err **err)
 {
     CLEANUP_FREE char *path = NULL;
 
-    if (!op->ids || !op->ids[op->next_id])
+    if (op->n_inspected == op->listed.n)
         return 0;
-    path = xasprintf(API "/containers/%s/json", op->ids[op->next_id++]);
+    path = xasprintf(API "/containers/%s/json", op->listed.items[op->n_inspected].id);
     return op_send(op, "GET", path, NULL, CALL_MS, LIST_MAX, err);
+}
+
+/* podman knows of it, and yet cannot look at it: parts of it were never written to the disk. One that
+ * runs is not to be judged by that. */
+static void take_uninspected(struct op *op, struct container *listed)
+{
+    if (!str_eq(listed->state, "running"))
+        replace_str(&listed->state, "broken");
+    op->found.items[op->found.n++] = *listed;
+    *listed = (struct container){ 0 };
 }
 
 static int read_inspection(struct op *op, const struct http_response *response, struct err **err)
 {
-    struct container c = { 0 };
+    struct container *listed = &op->listed.items[op->n_inspected++], c = { 0 };
     int r;
 
-    if (response->status != 404) {
+    if (response->status >= 500) {
+        take_uninspected(op, listed);
+    } else if (response->status != 404) {
         r = check_status(op, response, err);
         if (r >= 0)
             r = podman_json_container(response->body, response->len, &c, err);
@@ -210,10 +282,10 @@ static int read_list(struct op *op, const struct http_response *response, struct
     int r = check_status(op, response, err);
 
     if (r >= 0)
-        r = podman_json_ids(response->body, response->len, &op->ids, err);
+        r = podman_json_list(response->body, response->len, &op->listed, err);
     if (r < 0)
         return r;
-    op->found.items = xcalloc(strv_len(op->ids) + 1, sizeof(*op->found.items));
+    op->found.items = xcalloc(op->listed.n + 1, sizeof(*op->found.items));
     op->read = read_inspection;
     return inspect_next(op, err);
 }
@@ -292,6 +364,7 @@ int podman_create(struct podman *p, const char *name, const char *deployment,
     struct op *op = op_new(p, "creating container", name, userdata);
 
     op->done = done;
+    op->durable = true;
     return op_start(op, "POST", API "/containers/create", body, CALL_MS, 0, err);
 }
 
@@ -346,16 +419,20 @@ int podman_remove(struct podman *p, const char *container, podman_done done, voi
 
 int podman_new(struct http *h, const char *socket_path, struct podman **ret, struct err **err)
 {
-    struct podman *p;
+    CLEANUP(podman_free) struct podman *p = NULL;
+    int r;
 
     if (!socket_path || *socket_path != '/')
         return err_new(err, EINVAL, "podman's socket must be an absolute path");
     p = xcalloc(1, sizeof(*p));
     LIST_INIT(&p->ops);
+    r = mailbox_new(http_loop(h), &p->mailbox, err);
+    if (r < 0)
+        return r;
     p->http = h;
     p->peer.base_url = xstrdup("http://d");
     p->peer.unix_socket = xstrdup(socket_path);
-    *ret = p;
+    *ret = steal_ptr(p);
     return 0;
 }
 
@@ -367,8 +444,11 @@ void podman_free(struct podman *p)
         return;
     while ((op = LIST_FIRST(&p->ops))) {
         http_cancel(op->transfer);
+        if (op->syncing)
+            pthread_join(op->syncer, NULL);
         op_free(op);
     }
+    mailbox_free(p->mailbox);
     http_peer_done(&p->peer);
     free(p);
 }

@@ -26,7 +26,9 @@
 struct container {
     char *id, *name;
     char *deployment, *service, *spec; /* from its labels; "" when a label is missing */
-    char *state;                       /* "running", "created", "exited", "paused", ... */
+    /* "running", "created", "exited", "paused", ...; "broken": podman cannot say what it is, as after a
+     * power cut that came while it was being made; what follows here is then empty. */
+    char *state;
     int exit_code;
     bool interrupted; /* it does not run, but never ended by itself: the machine went down */
     /* As inspected, for drift. */
@@ -70,7 +72,7 @@ int podman_image_exists(struct podman *p, const char *image,
 int podman_pull(struct podman *p, const char *image, podman_done done, void *userdata,
                 struct err **err);
 /* Creates (does not start) the container for `service` of `deployment` under `name`. Its image must
- * exist. */
+ * exist. Once it is done it survives a power cut. */
 int podman_create(struct podman *p, const char *name, const char *deployment,
                   const struct service *service, const char *spec_digest, podman_done done,
                   void *userdata, struct err **err);

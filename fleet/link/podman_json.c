@@ -12,31 +12,6 @@
 
 #define ANSWER_MAX (16 * 1024 * 1024)
 
-int podman_json_ids(const char *data, size_t len, char ***ret, struct err **err)
-{
-    CLEANUP_JSON json_t *list = NULL;
-    CLEANUP_STRV char **ids = NULL;
-    json_t *item;
-    size_t i;
-
-    if (json_parse(data, len, ANSWER_MAX, &list, err) < 0)
-        return err_wrap(err, "podman's list of containers");
-    if (!json_is_array(list))
-        return err_new(err, EPROTO, "podman's list of containers is no list");
-    json_array_foreach(list, i, item)
-    {
-        const char *id = json_path_str(item, "Id");
-
-        if (!id)
-            return err_new(err, EPROTO, "podman's list of containers: one without an id");
-        strv_add(&ids, id);
-    }
-    *ret = steal_ptr(ids);
-    return 0;
-}
-
-/* --- inspect -------------------------------------------------------------------------------- */
-
 static char *text_at(const json_t *object, const char *path)
 {
     const char *s = json_path_str(object, path);
@@ -44,13 +19,50 @@ static char *text_at(const json_t *object, const char *path)
     return xstrdup(s ? s : "");
 }
 
-/* Of a key that may contain dots. */
-static char *label_at(const json_t *object, const char *label)
+static void read_labels(const json_t *labels, struct container *c)
 {
-    const char *s = json_string_value(json_object_get(json_path(object, "Config.Labels"), label));
+    const char *deployment = json_string_value(json_object_get(labels, PODMAN_LABEL_DEPLOYMENT));
+    const char *service = json_string_value(json_object_get(labels, PODMAN_LABEL_SERVICE));
+    const char *spec = json_string_value(json_object_get(labels, PODMAN_LABEL_SPEC));
 
-    return xstrdup(s ? s : "");
+    c->deployment = xstrdup(deployment ? deployment : "");
+    c->service = xstrdup(service ? service : "");
+    c->spec = xstrdup(spec ? spec : "");
 }
+
+/* --- list ----------------------------------------------------------------------------------- */
+
+int podman_json_list(const char *data, size_t len, struct containers *ret, struct err **err)
+{
+    CLEANUP_JSON json_t *list = NULL;
+    __attribute__((cleanup(containers_done))) struct containers found = { 0 };
+    json_t *item;
+    size_t i;
+
+    if (json_parse(data, len, ANSWER_MAX, &list, err) < 0)
+        return err_wrap(err, "podman's list of containers");
+    if (!json_is_array(list))
+        return err_new(err, EPROTO, "podman's list of containers is no list");
+    found.items = xcalloc(json_array_size(list) + 1, sizeof(*found.items));
+    json_array_foreach(list, i, item)
+    {
+        struct container *c = &found.items[found.n];
+
+        if (!json_path_str(item, "Id") || !json_path_str(item, "Names.0"))
+            return err_new(err, EPROTO, "podman's list of containers: one without an id or a name");
+        found.n++;
+        c->id = text_at(item, "Id");
+        c->name = text_at(item, "Names.0");
+        c->state = text_at(item, "State");
+        c->exit_code = (int)json_path_int(item, "ExitCode", 0);
+        read_labels(json_object_get(item, "Labels"), c);
+    }
+    *ret = found;
+    found = (struct containers){ 0 };
+    return 0;
+}
+
+/* --- inspect -------------------------------------------------------------------------------- */
 
 /* {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]} */
 static void read_ports(const json_t *bindings, struct container *c)
@@ -120,9 +132,7 @@ int podman_json_container(const char *data, size_t len, struct container *ret, s
     ret->state = text_at(object, "State.Status");
     ret->exit_code = (int)json_path_int(object, "State.ExitCode", 0);
     ret->interrupted = was_interrupted(object);
-    ret->deployment = label_at(object, PODMAN_LABEL_DEPLOYMENT);
-    ret->service = label_at(object, PODMAN_LABEL_SERVICE);
-    ret->spec = label_at(object, PODMAN_LABEL_SPEC);
+    read_labels(json_path(object, "Config.Labels"), ret);
     ret->image = text_at(object, "ImageName");
     ret->image_id = text_at(object, "Image");
     ret->restart_policy = text_at(object, "HostConfig.RestartPolicy.Name");

@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "fleet/link/podman.h"
 
-/* The ids in an answer to containers/json: strv. */
-int podman_json_ids(const char *data, size_t len, char ***ret, struct err **err);
+/* An answer to containers/json: id, name, labels, state and exit code of each. */
+int podman_json_list(const char *data, size_t len, struct containers *ret, struct err **err);
 /* An answer to containers/ID/json. */
 int podman_json_container(const char *data, size_t len, struct container *ret, struct err **err);
 /* The body of containers/create. The caller frees it. */

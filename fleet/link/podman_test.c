@@ -225,6 +225,7 @@ TEST(a_podman_that_is_not_there_is_told_from_one_that_refuses)
     fixture_init(&f, path);
     check_true(!finish(&f, podman_list(f.podman, on_list, &f, err)));
     check_int(err_code(f.failure), ENOENT);
+    check_has(err_text(f.failure), "no podman at ");
     check_has(err_text(f.failure), path);
 }
 
@@ -259,13 +260,13 @@ TEST(answers_that_are_not_podman_s_are_errors)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         CLEANUP_ERR struct err *err = NULL;
         struct container c = { 0 };
-        char **ids = NULL;
+        struct containers list = { 0 };
         size_t len = strlen(cases[i].text);
 
         check_case("%s", cases[i].name);
         check_true(podman_json_container(cases[i].text, len, &c, &err) < 0);
-        check_true(podman_json_ids(cases[i].text, len, &ids, &err) < 0);
-        check_true(!ids && !c.id);
+        check_true(podman_json_list(cases[i].text, len, &list, &err) < 0);
+        check_true(!list.items && !c.id);
     }
 }
 
