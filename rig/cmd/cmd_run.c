@@ -199,6 +199,8 @@ static int run_listed(const struct verbs_args *args, const struct scenarios *lis
         .place = place,
         .settings = settings,
         .runs_dir = runs_dir,
+        /* A folder that somebody chose is theirs to tidy. */
+        .keep_runs = verbs_value(args, "report-dir") ? SIZE_MAX : (size_t)settings->keep_runs - 1,
         .progress = progress_new(out, width_of(out)),
         .stop = &stop,
         .keep = verbs_flag(args, "keep"),

@@ -255,7 +255,7 @@ static int begin(struct session *s, struct err **err)
                   "%s: %zu device%s (%s, %d cpus, %d MiB), embedded control plane", sc->name,
                   sc->n_devices, sc->n_devices == 1 ? "" : "s", s->config->settings->arch,
                   s->config->settings->cpus, s->config->settings->memory_mb);
-    run_folders_prune(s->config->runs_dir, (size_t)s->config->settings->keep_runs - 1);
+    run_folders_prune(s->config->runs_dir, s->config->keep_runs);
     return run_folder_new(s->config->runs_dir, sc->name, &s->folder, err);
 }
 
