@@ -7,7 +7,7 @@
  * fails prints its lines: they are a trace.
  */
 
-#include "fleet/operator/decide_play.h"
+#include "fleet/operator/play.h"
 
 #include <stdarg.h>
 
