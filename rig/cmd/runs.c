@@ -46,7 +46,8 @@ int run_folder_new(const char *dir, const char *scenario, struct run_folder **re
     stamp(at);
     f->lock_fd = -1;
     f->path = xasprintf("%s/%s-%s-%d", dir, at, scenario, (int)getpid());
-    r = dir_make(f->path, 0700, err);
+    /* Others get through (the host's libvirt to the disks of machines) but see no names. */
+    r = dir_make(f->path, 0711, err);
     if (r < 0)
         return r;
     f->lock_fd = lock_folder(f->path, O_CREAT);
