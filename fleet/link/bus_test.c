@@ -534,6 +534,47 @@ TEST(a_line_that_breaks_leaves_no_consumer_behind)
     check_within(WAIT_MS, consumers_of(&s, "KV_b") == 0);
 }
 
+static bool delete_bucket(const struct server *s)
+{
+    natsOptions *o = NULL;
+    natsConnection *nc = NULL;
+    jsCtx *js = NULL;
+    bool ok = natsOptions_Create(&o) == NATS_OK && natsOptions_SetURL(o, s->url) == NATS_OK &&
+              natsOptions_SetUserInfo(o, "fleet", "right") == NATS_OK &&
+              natsConnection_Connect(&nc, o) == NATS_OK &&
+              natsConnection_JetStream(&js, nc, NULL) == NATS_OK &&
+              js_DeleteKeyValue(js, "b") == NATS_OK;
+
+    jsCtx_Destroy(js);
+    natsConnection_Destroy(nc);
+    natsOptions_Destroy(o);
+    return ok;
+}
+
+TEST(a_bucket_that_is_made_anew_is_followed_though_the_line_never_broke)
+{
+    CLEANUP_SERVER struct server s;
+    CLEANUP_LISTENER struct listener l;
+    CLEANUP_ERR struct err *err = NULL;
+
+    server_init(&s);
+    server_start(&s, "right");
+    listener_init(&l, &s);
+    loop_until(&l, l.connected == 1);
+    need_ok(bus_ensure_bucket(l.bus, "b", WAIT_MS, &err), err);
+    put(l.bus, "old", "1");
+    listener_watch(&l, ">");
+    loop_until(&l, l.ends == 1);
+    need_true(delete_bucket(&s));
+    need_ok(bus_ensure_bucket(l.bus, "b", WAIT_MS, &err), err);
+    put(l.bus, "new", "2");
+    /* The consumer is gone without a word: only its silence tells. */
+    loop_until(&l, l.ends == 2);
+    check_str(buf_str(&l.seen), "new=2 ");
+    check_has(l.trouble, "no heartbeat");
+    check_int(l.connected, 1);
+}
+
 TEST(a_server_that_is_absent_at_the_start_is_awaited)
 {
     CLEANUP_SERVER struct server s;

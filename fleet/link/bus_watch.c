@@ -30,8 +30,8 @@
 #include "base/strv.h"
 #include "fleet/link/bus_state.h"
 
-#define HEARTBEAT_MS 15000
-#define SILENCE_MS (2 * HEARTBEAT_MS + 5000)
+#define HEARTBEAT_MS 5000
+#define SILENCE_MS (2 * HEARTBEAT_MS + 2000)
 #define CREATE_TIMEOUT_MS 5000
 #define RETRY_FIRST_MS 250
 #define RETRY_MAX_MS 10000
