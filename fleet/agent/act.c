@@ -130,7 +130,6 @@ int agent_labels(const struct settings *settings, struct labels *ret, struct err
 
     if (r < 0)
         return err_wrap(err, "device_id");
-    labels_set(&l, "device-id", settings->device_id);
     for (unsigned i = 0; i < settings->labels_count && r >= 0; i++) {
         const char *text = settings->labels[i], *equals = strchr(text, '=');
         CLEANUP_FREE char *key = equals ? xstrndup(text, (size_t)(equals - text)) : NULL;
@@ -142,6 +141,7 @@ int agent_labels(const struct settings *settings, struct labels *ret, struct err
         else
             labels_set(&l, key, equals + 1);
     }
+    labels_set(&l, "device-id", settings->device_id);
     if (r < 0)
         labels_done(&l);
     else
