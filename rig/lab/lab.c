@@ -336,7 +336,8 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
 
     if (sodium_init() < 0)
         return err_new(err, EIO, "libsodium does not start");
-    if ((r = dir_make(config->dir, 0755, err)) < 0)
+    /* The host's libvirt runs the emulator as a user of its own, who must get through, no more. */
+    if ((r = dir_make(config->dir, 0711, err)) < 0)
         return r;
     if (!(lab->dir = realpath(config->dir, NULL)))
         return err_errno(err, errno, "%s", config->dir);

@@ -71,7 +71,7 @@ struct lab_phase {
 };
 size_t lab_phases(const struct lab *lab, const struct lab_phase **ret);
 
-/* Copies what explains a failure into `dir`: consoles, component logs, journals of guests that
- * answer, last seen objects and keys. Goes on when one cannot be had; what is missing is noted in
- * `dir`/missing.txt. */
+/* Copies what explains a failure into `dir`, readable by its owner only: consoles, component logs,
+ * journals of guests that answer, last seen objects and keys. Goes on when one cannot be had; what is
+ * missing is noted in `dir`/missing.txt. */
 void lab_evidence(struct lab *lab, const char *dir);

@@ -54,7 +54,7 @@ static void keep(struct evidence *e, const char *sub, const char *name, const ch
     CLEANUP_ERR struct err *err = NULL;
 
     path = xasprintf("%s/%s", dir, name);
-    if (dir_make(dir, 0755, &err) < 0 || file_write(path, text, len, 0644, &err) < 0)
+    if (dir_make(dir, 0700, &err) < 0 || file_write(path, text, len, 0644, &err) < 0)
         miss(e, err, "%s/%s", sub, name);
 }
 
@@ -86,7 +86,7 @@ static void keep_copy(struct evidence *e, const char *sub, const char *name, con
     CLEANUP_FREE char *to = xasprintf("%s/%s", dir, name);
     CLEANUP_ERR struct err *err = NULL;
 
-    if (dir_make(dir, 0755, &err) < 0 || copy_file(from, to, &err) < 0)
+    if (dir_make(dir, 0700, &err) < 0 || copy_file(from, to, &err) < 0)
         miss(e, err, "%s/%s", sub, name);
 }
 

@@ -68,6 +68,18 @@ static bool open_to_others(const char *path)
     return p != NULL;
 }
 
+static const char *const system_sockets[] = { "/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock",
+                                      NULL };
+
+/* The first of these paths that is there, or NULL. */
+static const char *first_socket(const char *const *paths)
+{
+    for (; *paths; paths++)
+        if (file_exists(*paths))
+            return *paths;
+    return NULL;
+}
+
 static bool new_enough(virConnectPtr connection)
 {
     unsigned long version = 0;
@@ -75,12 +87,31 @@ static bool new_enough(virConnectPtr connection)
     return virConnectGetVersion(connection, &version) == 0 && version >= QEMU_MIN;
 }
 
-/* The host's daemon when it serves our purpose, else NULL. */
-static virConnectPtr open_host(const char *uri)
+/* Opens the host's daemon when it serves our purpose. It is asked only where one of its `sockets`
+ * is (NULL: known to be), since libvirt would look for a daemon to start otherwise. */
+static bool open_host(const char *uri, const char *const *sockets, struct virt *ret)
 {
-    CLEANUP(virConnectClose) virConnectPtr connection = virConnectOpen(uri);
+    CLEANUP(virConnectClose) virConnectPtr connection = NULL;
 
-    return connection && new_enough(connection) ? steal_ptr(connection) : NULL;
+    if (sockets && !first_socket(sockets))
+        return false;
+    connection = virConnectOpen(uri);
+    if (!connection || !new_enough(connection))
+        return false;
+    *ret = (struct virt){ .connection = steal_ptr(connection), .uri = xstrdup(uri) };
+    return true;
+}
+
+/* The session daemon of the person who runs this, also from within a user namespace, where they
+ * are root. NULL when none runs. The caller frees it. */
+static char *session_uri(void)
+{
+    const char *dir = getenv("XDG_RUNTIME_DIR");
+    CLEANUP_FREE char *one = xasprintf("%s/libvirt/libvirt-sock", dir ? dir : "");
+    CLEANUP_FREE char *modular = xasprintf("%s/libvirt/virtqemud-sock", dir ? dir : "");
+    const char *found = dir ? first_socket((const char *[]){ one, modular, NULL }) : NULL;
+
+    return found ? xasprintf("qemu+unix:///session?socket=%s", found) : NULL;
 }
 
 struct attempt {
@@ -130,25 +161,21 @@ static int open_chosen(const char *uri, struct virt *ret, struct err **err)
 int virt_open(struct supervisor *s, const char *uri, const char *dir, const char *cache_dir,
               struct virt *ret, struct err **err)
 {
-    bool root = geteuid() == 0;
-    virConnectPtr connection = NULL;
-    const char *found = "qemu:///system";
+    CLEANUP_FREE char *session = NULL;
 
     virSetErrorFunc(NULL, say_nothing);
     if (str_eq(uri, "private"))
         return open_private(s, dir, cache_dir, ret, err);
     if (uri)
         return open_chosen(uri, ret, err);
-    /* Asked only where a socket is: libvirt would look for a daemon to start otherwise. */
-    if ((file_exists("/run/libvirt/libvirt-sock") || file_exists("/run/libvirt/virtqemud-sock")) &&
-        open_to_others(dir) && open_to_others(cache_dir))
-        connection = open_host(found);
-    if (!connection && root)
+    if (open_to_others(dir) && open_to_others(cache_dir) && open_host("qemu:///system", system_sockets, ret))
+        return 0;
+    session = session_uri();
+    if (session && open_host(session, NULL, ret))
+        return 0;
+    if (geteuid() == 0)
         return open_private(s, dir, cache_dir, ret, err);
-    if (!connection)
-        return open_chosen("qemu:///session", ret, err);
-    *ret = (struct virt){ .connection = connection, .uri = xstrdup(found) };
-    return 0;
+    return open_chosen("qemu:///session", ret, err);
 }
 
 static void sweep_one(virDomainPtr domain)

@@ -6,8 +6,10 @@
  *
  * The host's qemu:///system serves when it answers, its QEMU is 8.0 or newer (the emulation of older
  * ones panics the device kernel), and its QEMU, which runs as a user of its own, can get at our
- * folders. Then people see the machines in `virsh list`. Without it an ordinary user has
- * qemu:///session, which libvirt starts when asked, and root the private daemon.
+ * folders: not where they lie in a home that is closed to others. Then people see the machines in
+ * `virsh list`. Next comes the session daemon of the person who runs this, when it runs. Without
+ * either, root (also of a user namespace) gets the private daemon, and an ordinary user
+ * qemu:///session, which libvirt starts when asked.
  */
 
 #include <libvirt/libvirt.h>
