@@ -21,6 +21,7 @@
 #include "fleet/operator/settings.h"
 
 #define BUCKET_TIMEOUT_MS 5000
+#define SETTLE_MS 10000 /* until new definitions are served; before that, 404 is no news */
 #define INSTALL_RETRY_MIN_MS 500
 #define INSTALL_RETRY_MAX_MS 3000
 
@@ -53,8 +54,8 @@ struct operator
     struct setback *setbacks;
     struct input inputs[SOURCES];
 
-    size_t installing; /* index of the definition that is being applied */
-    bool installed;
+    size_t installing;    /* index of the definition that is being applied */
+    int64_t installed_ms; /* monotonic; 0: not yet */
     int64_t install_wait_ms;
     char *install_trouble; /* as told last */
 };
@@ -125,6 +126,25 @@ static void on_done(struct event *done, void *userdata)
 
 static void install(struct operator* op);
 
+static void on_list_trouble(struct input *in, const struct err *trouble)
+{
+    struct operator* op = in->op;
+    bool settled = op->installed_ms && clock_mono_ms() - op->installed_ms > SETTLE_MS;
+
+    if (!settled) {
+        log_debug("API server, %s: %s", in->name, err_text(trouble));
+        return;
+    }
+    if (!str_eq(in->trouble, err_text(trouble)))
+        log_warning("API server, %s: %s", in->name, err_text(trouble));
+    replace_str(&in->trouble, err_text(trouble));
+    /* The definitions are gone, and with them everything else: an empty API server. */
+    if (err_code(trouble) == ENOENT) {
+        op->installed_ms = 0;
+        install(op);
+    }
+}
+
 static void on_list(enum kube_event event, const json_t *object, const struct err *trouble,
                     void *userdata)
 {
@@ -135,14 +155,7 @@ static void on_list(enum kube_event event, const json_t *object, const struct er
     struct input *in = userdata;
 
     if (event == KUBE_TROUBLE) {
-        if (!str_eq(in->trouble, err_text(trouble)))
-            log_warning("API server, %s: %s", in->name, err_text(trouble));
-        replace_str(&in->trouble, err_text(trouble));
-        /* The definitions are gone, and with them everything else: an empty API server. */
-        if (err_code(trouble) == ENOENT && in->op->installed) {
-            in->op->installed = false;
-            install(in->op);
-        }
+        on_list_trouble(in, trouble);
         return;
     }
     if (in->trouble)
@@ -195,7 +208,7 @@ static void on_installed(const json_t *object, const struct err *failure, void *
         return;
     }
     op->installing = 0;
-    op->installed = true;
+    op->installed_ms = clock_mono_ms();
     op->install_wait_ms = INSTALL_RETRY_MIN_MS;
     free(steal_ptr(op->install_trouble));
     log_info("the custom resource definitions are in place");
