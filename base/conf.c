@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/conf_check.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/yaml.h"
 
@@ -75,6 +76,11 @@ static bool is_empty(const struct documents *d)
     return d->n == 0 || (d->n == 1 && d->nodes[0]->kind == YAML_SCALAR && !d->nodes[0]->quoted &&
                          !*d->nodes[0]->text);
 }
+
+const cyaml_strval_t conf_log_levels[CONF_LOG_LEVELS] = { { "error", LOG_LEVEL_ERROR },
+                                                          { "warning", LOG_LEVEL_WARNING },
+                                                          { "info", LOG_LEVEL_INFO },
+                                                          { "debug", LOG_LEVEL_DEBUG } };
 
 int conf_parse(const char *name, const char *text, size_t len, const cyaml_schema_value_t *schema,
                void **ret, struct err **err)

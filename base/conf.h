@@ -25,6 +25,10 @@ int conf_parse(const char *name, const char *text, size_t len, const cyaml_schem
                void **ret, struct err **err);
 void conf_free(const cyaml_schema_value_t *schema, void *data);
 
+/* The levels of base/log.h, for a CYAML_FIELD_ENUM. */
+#define CONF_LOG_LEVELS 4
+extern const cyaml_strval_t conf_log_levels[CONF_LOG_LEVELS];
+
 /* Reads a secret from `path`: one trailing newline is cut, an empty file is an error, and so is one
  * that others than its owner and group may read. At most 64 KiB. The caller frees it. */
 int conf_secret(const char *path, char **ret, struct err **err);

@@ -41,7 +41,7 @@ void log_set_level(enum log_level level)
 
 int log_level_from(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+    for (size_t i = LOG_LEVEL_ERROR; i < ARRAY_LEN(levels); i++)
         if (strcmp(levels[i].name, name) == 0)
             return (int)i;
     return -1;

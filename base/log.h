@@ -7,7 +7,8 @@
  * escaped. Only main.c, act.c and cmd_*.c log; everything below returns its error.
  */
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+/* From 1: 0 is a level that was not given. */
+enum log_level { LOG_LEVEL_ERROR = 1, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_set_level(enum log_level level);
 /* "error", "warning", "info", "debug"; -1 for anything else. */

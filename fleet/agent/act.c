@@ -106,20 +106,10 @@ static void on_disconnected(const char *reason, void *userdata)
 
 static int connect_bus(struct agent *a, struct err **err)
 {
-    const struct nats_settings *nats = &a->settings->nats;
-    CLEANUP_FREE char *password = NULL, *name = NULL;
+    CLEANUP_FREE char *name = xasprintf("fleet-agent-%s", a->settings->device_id);
     struct bus_handler handler = { on_connected, on_disconnected, a };
-    struct bus_config config = { .url = nats->url, .user = nats->user, .ca_file = nats->ca_file };
-    int r;
+    int r = bus_open(&a->settings->nats, name, a->loop, &handler, &a->bus, err);
 
-    if (nats->password_file && conf_secret(nats->password_file, &password, err) < 0)
-        return err_wrap(err, "nats.password_file");
-    name = xasprintf("fleet-agent-%s", a->settings->device_id);
-    config.name = name;
-    config.password = password;
-    r = bus_new(&config, a->loop, &handler, 0, &a->bus, err);
-    if (password)
-        explicit_bzero(password, strlen(password));
     return r < 0 ? r : agent_watch(a, err);
 }
 

@@ -7,21 +7,15 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "fleet/link/bus_settings.h"
 
 #define SETTINGS_PATH "/etc/fleet-agent/agent.yml"
-
-struct nats_settings {
-    char *url;
-    char *user;          /* NULL: none */
-    char *password_file; /* NULL: none */
-    char *ca_file;       /* NULL: the system's */
-};
 
 struct settings {
     char *device_id;
     char **labels; /* "key=value" */
     unsigned labels_count;
-    struct nats_settings nats;
+    struct bus_settings nats;
     char *podman_socket; /* never NULL once loaded; neither is state_dir */
     char *state_dir;
     char *heartbeat, *tick; /* as written; NULL: the default */

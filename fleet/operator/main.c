@@ -25,11 +25,11 @@
 #define INSTALL_RETRY_MIN_MS 500
 #define INSTALL_RETRY_MAX_MS 3000
 
-struct operator;
+struct daemon;
 
 /* One of the buckets, or one of the lists. */
 struct input {
-    struct operator* op;
+    struct daemon *op;
     enum source source;
     const char *name;
     struct kube_list *list;
@@ -45,8 +45,7 @@ struct setback {
     struct setback *next;
 };
 
-struct operator
-{
+struct daemon {
     sd_event *loop;
     sd_event_source *timer, *install_timer;
     struct world world;
@@ -62,7 +61,7 @@ struct operator
 
 /* --- events in, actions out --------------------------------------------------------------- */
 
-static void decide_and_act(struct operator* op, struct event *event)
+static void decide_and_act(struct daemon *op, struct event *event)
 {
     struct actions actions = { 0 };
 
@@ -85,7 +84,7 @@ static void decide_and_act(struct operator* op, struct event *event)
     actions_done(&actions);
 }
 
-static void feed(struct operator* op, struct event *event)
+static void feed(struct daemon *op, struct event *event)
 {
     struct setback *s;
     int64_t next;
@@ -124,11 +123,11 @@ static void on_done(struct event *done, void *userdata)
 
 /* --- the API server ----------------------------------------------------------------------- */
 
-static void install(struct operator* op);
+static void install(struct daemon *op);
 
 static void on_list_trouble(struct input *in, const struct err *trouble)
 {
-    struct operator* op = in->op;
+    struct daemon *op = in->op;
     bool settled = op->installed_ms && clock_mono_ms() - op->installed_ms > SETTLE_MS;
 
     if (!settled) {
@@ -164,7 +163,7 @@ static void on_list(enum kube_event event, const json_t *object, const struct er
     feed(in->op, &(struct event){ .type = types[event], .source = in->source, .object = object });
 }
 
-static void start_lists(struct operator* op)
+static void start_lists(struct daemon *op)
 {
     static const char *const paths[] = {
         [SOURCE_DEPLOYMENTS] = PATH_DEPLOYMENTS, [SOURCE_DEVICES] = PATH_DEVICES
@@ -175,15 +174,16 @@ static void start_lists(struct operator* op)
         const struct kube_list_handler handler = { .event = on_list, .userdata = in };
         CLEANUP_ERR struct err *err = NULL;
 
-        if (!in->list &&
-            kube_list_new(op->act.http, op->act.kube, paths[i], &handler, &in->list, &err) < 0)
+        /* Afresh, where the last one is resting from an API server that had no definitions. */
+        kube_list_free(steal_ptr(in->list));
+        if (kube_list_new(op->act.http, op->act.kube, paths[i], &handler, &in->list, &err) < 0)
             log_error("%s", err_text(err));
     }
 }
 
 static json_t *(*const definitions[])(void) = { crd_deployments, crd_devices };
 
-static void retry_install(struct operator* op, const struct err *why)
+static void retry_install(struct daemon *op, const struct err *why)
 {
     if (!str_eq(op->install_trouble, err_text(why)))
         log_warning("waiting for the API server: %s", err_text(why));
@@ -196,7 +196,7 @@ static void retry_install(struct operator* op, const struct err *why)
 
 static void on_installed(const json_t *object, const struct err *failure, void *userdata)
 {
-    struct operator* op = userdata;
+    struct daemon *op = userdata;
 
     (void)object;
     if (failure) {
@@ -215,7 +215,7 @@ static void on_installed(const json_t *object, const struct err *failure, void *
     start_lists(op);
 }
 
-static void install(struct operator* op)
+static void install(struct daemon *op)
 {
     CLEANUP_JSON json_t *definition = definitions[op->installing]();
     CLEANUP_FREE char *path = xasprintf("%s/%s?fieldManager=%s&force=true", PATH_CRDS,
@@ -263,7 +263,7 @@ static void on_entry(const struct bus_entry *entry, void *userdata)
                                   .stored_ms = entry->stored_ms });
 }
 
-static void ensure_bucket(struct operator* op, const char *name)
+static void ensure_bucket(struct daemon *op, const char *name)
 {
     CLEANUP_ERR struct err *err = NULL;
 
@@ -280,7 +280,7 @@ static void on_trouble(const struct err *trouble, void *userdata)
         ensure_bucket(in->op, in->name);
 }
 
-static void start_watches(struct operator* op)
+static void start_watches(struct daemon *op)
 {
     for (enum source i = SOURCE_DESIRED; i < SOURCES; i++) {
         struct input *in = &op->inputs[i];
@@ -299,7 +299,7 @@ static void start_watches(struct operator* op)
 
 static void on_connected(void *userdata)
 {
-    struct operator* op = userdata;
+    struct daemon *op = userdata;
 
     log_info("connected to NATS");
     feed(op, &(struct event){ .type = EVENT_BUS_UP });
@@ -308,31 +308,23 @@ static void on_connected(void *userdata)
 
 static void on_disconnected(const char *reason, void *userdata)
 {
-    struct operator* op = userdata;
+    struct daemon *op = userdata;
 
     log_warning("not connected to NATS: %s", reason);
     feed(op, &(struct event){ .type = EVENT_BUS_DOWN });
 }
 
-static int connect_bus(struct operator* op, const struct settings *settings, struct err **err)
+static int connect_bus(struct daemon *op, const struct settings *settings, struct err **err)
 {
-    const struct nats_settings *nats = &settings->nats;
-    CLEANUP_FREE char *password = NULL;
-    struct bus_config config = {
-        .url = nats->url, .name = "fleet-operator", .user = nats->user, .ca_file = nats->ca_file
-    };
     struct bus_handler handler = { on_connected, on_disconnected, op };
 
-    if (nats->password_file && conf_secret(nats->password_file, &password, err) < 0)
-        return -EINVAL;
-    config.password = password;
-    log_info("connecting to NATS at %s", nats->url);
-    return bus_new(&config, op->loop, &handler, 0, &op->act.bus, err);
+    log_info("connecting to NATS at %s", settings->nats.url);
+    return bus_open(&settings->nats, "fleet-operator", op->loop, &handler, &op->act.bus, err);
 }
 
 /* --- all of it ---------------------------------------------------------------------------- */
 
-static void operator_done(struct operator* op)
+static void daemon_done(struct daemon *op)
 {
     for (enum source i = 0; i < SOURCES; i++) {
         kube_list_free(op->inputs[i].list);
@@ -347,7 +339,7 @@ static void operator_done(struct operator* op)
     free(op->install_trouble);
 }
 
-static int make_loop(struct operator* op, struct err **err)
+static int make_loop(struct daemon *op, struct err **err)
 {
     static const int signals[] = { SIGTERM, SIGINT };
     int r = sd_event_new(&op->loop);
@@ -364,7 +356,7 @@ static int make_loop(struct operator* op, struct err **err)
     return r < 0 ? err_errno(err, -r, "making the event loop") : 0;
 }
 
-static int start(struct operator* op, const struct settings *settings, struct err **err)
+static int start(struct daemon *op, const struct settings *settings, struct err **err)
 {
     static const char *const names[SOURCES] = {
         [SOURCE_DEPLOYMENTS] = "Deployments",    [SOURCE_DEVICES] = "Devices",
@@ -389,7 +381,7 @@ static int start(struct operator* op, const struct settings *settings, struct er
 
 static int run(const char *path)
 {
-    __attribute__((cleanup(operator_done))) struct operator op = { 0 };
+    __attribute__((cleanup(daemon_done))) struct daemon op = { 0 };
     CLEANUP(settings_free) struct settings *settings = NULL;
     CLEANUP_ERR struct err *err = NULL;
     int r;

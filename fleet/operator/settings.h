@@ -7,19 +7,13 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "fleet/link/bus_settings.h"
 
 #define SETTINGS_PATH "/etc/fleet-operator/operator.yml"
 
-struct nats_settings {
-    char *url;
-    char *user;          /* NULL: none */
-    char *password_file; /* NULL: none */
-    char *ca_file;       /* NULL: the system's */
-};
-
 struct settings {
     char *kubeconfig; /* NULL: the pod's service account */
-    struct nats_settings nats;
+    struct bus_settings nats;
     char *unreachable_after; /* as written; NULL: the default */
     enum log_level log_level;
 
