@@ -82,11 +82,10 @@ static int begin(struct build *b, const char *images_dir, struct err **err)
     strv_add(&argv, script);
     if (b->item->argument)
         strv_add(&argv, b->item->argument);
-    r = proc_spawn(&(struct proc_spec){ .argv = argv,
-                                        .out_fd = out[1],
-                                        .err_fd = progress[1],
-                                        .own_group = true },
-                   &b->proc, err);
+    r = proc_spawn(
+            &(struct proc_spec){
+                    .argv = argv, .out_fd = out[1], .err_fd = progress[1], .own_group = true },
+            &b->proc, err);
     close(out[1]);
     close(progress[1]);
     return r;

@@ -3,6 +3,7 @@
 #include "rig/lab/control.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,15 +38,17 @@ static char *asset(const char *name)
 static int start_etcd(struct supervisor *s, uint16_t *ret_port, struct err **err)
 {
     static const struct service_port ports[] = { { "client", 2379 }, { "peer", 2380 } };
-    static const char *const args[] = { "--data-dir={data}",
-                                        "--listen-client-urls=http://127.0.0.1:{port:client}",
-                                        "--advertise-client-urls=http://127.0.0.1:{port:client}",
-                                        "--listen-peer-urls=http://127.0.0.1:{port:peer}",
-                                        "--initial-advertise-peer-urls=http://127.0.0.1:{port:peer}",
-                                        "--initial-cluster=default=http://127.0.0.1:{port:peer}",
-                                        "--unsafe-no-fsync",
-                                        "--log-level=warn",
-                                        NULL };
+    static const char *const args[] = {
+        "--data-dir={data}",
+        "--listen-client-urls=http://127.0.0.1:{port:client}",
+        "--advertise-client-urls=http://127.0.0.1:{port:client}",
+        "--listen-peer-urls=http://127.0.0.1:{port:peer}",
+        "--initial-advertise-peer-urls=http://127.0.0.1:{port:peer}",
+        "--initial-cluster=default=http://127.0.0.1:{port:peer}",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+        NULL
+    };
     const struct service_host *host = supervisor_service_host(s, NULL);
     CLEANUP_FREE char *program = asset("etcd"), *endpoint = NULL;
     struct service_spec etcd = { .name = "etcd",
@@ -62,7 +65,8 @@ static int start_etcd(struct supervisor *s, uint16_t *ret_port, struct err **err
     if ((r = host->ensure(host->impl, &etcd, NULL, err)) < 0 ||
         (r = host->endpoint(host->impl, "etcd", "client", FOR_SERVERS, &endpoint, err)) < 0)
         return r;
-    *ret_port = (uint16_t)atoi(strrchr(endpoint, ':') + 1);
+    if (sscanf(strrchr(endpoint, ':'), ":%" SCNu16, ret_port) != 1)
+        return err_new(err, EPROTO, "etcd: %s has no port", endpoint);
     return 0;
 }
 

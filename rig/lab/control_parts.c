@@ -34,8 +34,8 @@ static int make_pair(const char *dir, const char *name, const char *ca, const ch
 {
     CLEANUP_FREE char *key = xasprintf("%s/%s.key", dir, name);
     CLEANUP_FREE char *crt = xasprintf("%s/%s.crt", dir, name);
-    CLEANUP_STRV char **argv = strv_copy(ARGV("openssl", "req", "-x509", "-new", "-key", key, "-out",
-                                              crt, "-subj", subject, "-days", DAYS));
+    CLEANUP_STRV char **argv = strv_copy(ARGV("openssl", "req", "-x509", "-new", "-key", key,
+                                              "-out", crt, "-subj", subject, "-days", DAYS));
     int r = make_key(key, err);
 
     if (r < 0)
@@ -60,10 +60,10 @@ int control_pki_make(const char *dir, struct err **err)
     int r;
 
     if ((r = dir_make(dir, 0700, err)) < 0 ||
-        (r = make_pair(dir, "ca", NULL, "/CN=fleetrig lab CA",
-                       ARGV("basicConstraints=critical,CA:TRUE",
-                            "keyUsage=critical,keyCertSign,cRLSign"),
-                       err)) < 0 ||
+        (r = make_pair(
+                 dir, "ca", NULL, "/CN=fleetrig lab CA",
+                 ARGV("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"),
+                 err)) < 0 ||
         (r = make_pair(dir, "server", "ca", "/CN=localhost",
                        ARGV("basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth",
                             "subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1"),

@@ -64,17 +64,17 @@ TEST(the_keys_are_a_chain_that_openssl_accepts)
     CLEANUP_ERR struct err *err = NULL;
 
     need_ok(control_pki_make(dir, &err), err);
-    check_ok(proc_run(ARGV("openssl", "verify", "-CAfile", ca, "-purpose", "sslserver", "-verify_ip",
-                           "127.0.0.1", server),
+    check_ok(proc_run(ARGV("openssl", "verify", "-CAfile", ca, "-purpose", "sslserver",
+                           "-verify_ip", "127.0.0.1", server),
                       NULL, 10000, NULL, NULL, &err),
              err);
-    check_ok(proc_run(ARGV("openssl", "verify", "-CAfile", ca, "-purpose", "sslclient", admin), NULL,
-                      10000, NULL, NULL, &err),
+    check_ok(proc_run(ARGV("openssl", "verify", "-CAfile", ca, "-purpose", "sslclient", admin),
+                      NULL, 10000, NULL, NULL, &err),
              err);
     check_true(proc_run(ARGV("openssl", "verify", "-CAfile", ca, "-purpose", "sslserver", admin),
                         NULL, 10000, NULL, NULL, NULL) < 0);
-    check_ok(proc_run(ARGV("openssl", "x509", "-in", admin, "-noout", "-subject"), NULL, 10000, &out,
-                      NULL, &err),
+    check_ok(proc_run(ARGV("openssl", "x509", "-in", admin, "-noout", "-subject"), NULL, 10000,
+                      &out, NULL, &err),
              err);
     check_has(buf_str(&out), "O=system:masters, CN=admin");
     check_true(!file_exists(ca_key));
@@ -99,8 +99,9 @@ TEST(without_an_api_server_it_says_what_to_do)
 static char *built_apiserver(void)
 {
     CLEANUP_BUF struct buf found = BUF_INIT(4096);
-    const char *find = "ls -t \"${XDG_CACHE_HOME:-$HOME/.cache}\"/fleetrig/apiserver/*/bin/crd-apiserver"
-                       " | head -n 1 | tr -d '\\n'";
+    const char *find =
+            "ls -t \"${XDG_CACHE_HOME:-$HOME/.cache}\"/fleetrig/apiserver/*/bin/crd-apiserver"
+            " | head -n 1 | tr -d '\\n'";
 
     if (proc_run(ARGV("sh", "-c", find), NULL, 5000, &found, NULL, NULL) < 0 || found.len == 0)
         return NULL;
@@ -119,8 +120,7 @@ TEST(the_control_plane_serves_and_the_death_of_etcd_is_told)
 
     if (!program)
         check_skip("no API server is built yet: images/apiserver.sh");
-    kubectl = xstrdup(program);
-    strcpy(strrchr(kubectl, '/'), "/kubectl");
+    kubectl = xasprintf("%.*s/kubectl", (int)(strrchr(program, '/') - program), program);
     home = xasprintf("HOME=%s", dir);
     need_ok(supervisor_new(dir, &s, &err), err);
     need_ok(control_plane_start(s, dir, program, &c, &err), err);

@@ -13,8 +13,8 @@ struct domain_forward {
 
 struct domain {
     const char *name;
-    const char *uuid;    /* the same at each definition of one machine; NULL: libvirt makes one */
-    const char *arch;    /* "x86_64", "aarch64" */
+    const char *uuid; /* the same at each definition of one machine; NULL: libvirt makes one */
+    const char *arch; /* "x86_64", "aarch64" */
     bool kvm;
     int cpus, memory_mb;
     const char *kernel, *initrd, *cmdline;

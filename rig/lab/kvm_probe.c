@@ -96,8 +96,7 @@ static int boot(const char *qemu, const char *kernel, const char *initrd, const 
                      strstr(qemu, "x86_64") ? "q35" : "virt", "-m", "256", "-nodefaults",
                      "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel,
                      "-initrd", initrd, "-append",
-                     strstr(qemu, "x86_64") ? "console=ttyS0 panic=-1"
-                                            : "console=ttyAMA0 panic=-1",
+                     strstr(qemu, "x86_64") ? "console=ttyS0 panic=-1" : "console=ttyAMA0 panic=-1",
                      "-serial", serial),
         .own_group = true
     };

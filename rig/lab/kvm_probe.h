@@ -9,8 +9,8 @@
  * `cache_dir` per kernel of this host, processor, emulator and kernel of the image.
  */
 
-#include <stdbool.h>
 #include <signal.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 

@@ -53,7 +53,8 @@ __attribute__((format(printf, 2, 3))) static void say(struct lab *lab, const cha
 }
 
 /* Begins one and says so. Its number. */
-__attribute__((format(printf, 2, 3))) static size_t phase_begin(struct lab *lab, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static size_t phase_begin(struct lab *lab, const char *fmt,
+                                                                ...)
 {
     struct lab_phase *p;
     va_list ap;
@@ -243,8 +244,8 @@ static int enrol(struct lab *lab, struct lab_member *m, struct err **err)
     struct outcome outcome = { 0 };
     int r;
 
-    r = vm_score_deploy(&spec, machines_host(lab->machines), lab->boot_timeout_ms, &device, &outcome,
-                        err);
+    r = vm_score_deploy(&spec, machines_host(lab->machines), lab->boot_timeout_ms, &device,
+                        &outcome, err);
     if (r < 0 || (r = learn_identity(lab, m, device, err)) < 0)
         return r;
     phase_end(lab, phase);
@@ -288,10 +289,12 @@ static int start_servers(struct lab *lab, struct err **err)
                                .password = lab->password,
                                .device_user = NATS_DEVICE_USER,
                                .device_password = lab->device_password };
-    struct operator_score operator = { .program = program,
-                                      .nats_user = NATS_USER,
-                                      .nats_password = lab->password,
-                                      .unreachable_after_ms = lab->unreachable_after_ms };
+    struct operator_score operator= {
+        .program = program,
+        .nats_user = NATS_USER,
+        .nats_password = lab->password,
+        .unreachable_after_ms = lab->unreachable_after_ms
+    };
     const struct kube_api *api;
     struct outcome outcome = { 0 };
     size_t phase = phase_begin(lab, "Kubernetes API");

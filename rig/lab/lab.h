@@ -29,9 +29,9 @@ struct lab_config {
     const char *root;      /* folder with images/ and bin programs' folder's parent; see rig/cmd */
     const char *programs;  /* folder of fleet-operator and fleet-agent */
     const char *arch;      /* "x86_64" */
-    const char *libvirt_uri; /* NULL: choose */
-    const char *accel;       /* "kvm", "tcg"; NULL: what a boot probe proved */
-    const char *apiserver;   /* NULL: KUBEBUILDER_ASSETS, else our own */
+    const char *libvirt_uri;      /* NULL: choose */
+    const char *accel;            /* "kvm", "tcg"; NULL: what a boot probe proved */
+    const char *apiserver;        /* NULL: KUBEBUILDER_ASSETS, else our own */
     int cpus, memory_mb, disk_gb; /* of a device */
     int64_t heartbeat_ms, unreachable_after_ms, tick_ms; /* of the deployed programs */
     int64_t boot_timeout_ms;
@@ -57,8 +57,8 @@ struct kube *lab_kube(struct lab *lab);
 struct bus *lab_bus(struct lab *lab);
 const char *lab_kubeconfig(struct lab *lab);
 /* NULL for an unknown device. Reaching it may block until it answers, at most `timeout_ms`. */
-int lab_reach(struct lab *lab, const char *device, int64_t timeout_ms, const struct device_host **ret,
-              struct err **err);
+int lab_reach(struct lab *lab, const char *device, int64_t timeout_ms,
+              const struct device_host **ret, struct err **err);
 /* machine-id and SSH host key as first seen: "machine-id ... host key SHA256:...". Owned. */
 const char *lab_identity(struct lab *lab, const char *device);
 /* 0 while everything that should run does; else what died and its last words. */

@@ -37,7 +37,7 @@ struct evidence {
 };
 
 __attribute__((format(printf, 3, 4))) static void miss(struct evidence *e, const struct err *why,
-                                                        const char *fmt, ...)
+                                                       const char *fmt, ...)
 {
     va_list ap;
 
@@ -48,7 +48,8 @@ __attribute__((format(printf, 3, 4))) static void miss(struct evidence *e, const
 }
 
 /* Writes a text to DIR/SUB/NAME. */
-static void keep(struct evidence *e, const char *sub, const char *name, const char *text, size_t len)
+static void keep(struct evidence *e, const char *sub, const char *name, const char *text,
+                 size_t len)
 {
     CLEANUP_FREE char *dir = xasprintf("%s/%s", e->dir, sub), *path = NULL;
     CLEANUP_ERR struct err *err = NULL;

@@ -82,14 +82,16 @@ int libvirtd_start(struct supervisor *s, const char *dir, const char *cache_dir,
     CLEANUP_FREE char *qemu = xasprintf("%s/libvirt/etc/qemu.conf", dir);
     CLEANUP_FREE char *own = xasprintf("%s/libvirt/etc/libvirtd.conf", dir);
     CLEANUP_FREE char *idle = xasprintf("%d", LIBVIRTD_IDLE_S);
-    struct proc_spec spec = { .argv = ARGV("libvirtd", "--timeout", idle, "--pid-file", "/run/libvirt/pid"),
+    struct proc_spec spec = { .argv = ARGV("libvirtd", "--timeout", idle, "--pid-file",
+                                           "/run/libvirt/pid"),
                               .outlive = true,
                               .prepare = enter_own_view };
     int r;
 
     if (geteuid() != 0)
-        return err_new(err, EPERM,
-                       "a private libvirtd needs root or the devbox; qemu:///session needs neither");
+        return err_new(
+                err, EPERM,
+                "a private libvirtd needs root or the devbox; qemu:///session needs neither");
     if ((r = make_folders(dir, cache_dir, err)) < 0 ||
         (r = file_write(qemu, qemu_conf, strlen(qemu_conf), 0644, err)) < 0 ||
         (r = file_write(own, libvirtd_conf, strlen(libvirtd_conf), 0644, err)) < 0 ||

@@ -202,20 +202,19 @@ static int define(struct machine *v, struct err **err)
 
     if (r < 0)
         return r;
-    xml = domain_xml(&(struct domain){
-            .name = v->domain_name,
-            .uuid = *v->uuid ? v->uuid : NULL,
-            .arch = v->arch,
-            .kvm = is_native(v->arch) && str_eq(v->all->accel, "kvm"),
-            .cpus = v->cpus,
-            .memory_mb = v->memory_mb,
-            .kernel = kernel,
-            .initrd = initrd,
-            .cmdline = cmdline,
-            .disk = v->disk,
-            .console = v->console,
-            .forwards = v->forwards,
-            .n_forwards = v->n_forwards });
+    xml = domain_xml(&(struct domain){ .name = v->domain_name,
+                                       .uuid = *v->uuid ? v->uuid : NULL,
+                                       .arch = v->arch,
+                                       .kvm = is_native(v->arch) && str_eq(v->all->accel, "kvm"),
+                                       .cpus = v->cpus,
+                                       .memory_mb = v->memory_mb,
+                                       .kernel = kernel,
+                                       .initrd = initrd,
+                                       .cmdline = cmdline,
+                                       .disk = v->disk,
+                                       .console = v->console,
+                                       .forwards = v->forwards,
+                                       .n_forwards = v->n_forwards });
     if (v->domain)
         virDomainFree(steal_ptr(v->domain));
     if (!(v->domain = virDomainDefineXML(v->all->virt.connection, xml)))

@@ -49,8 +49,7 @@ int remote_keygen(const char *path, char **ret_public, struct err **err)
 
     if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &key) != SSH_OK)
         return err_new(err, EIO, "making an SSH key failed");
-    if (ssh_pki_export_privkey_file(key, NULL, NULL, NULL, path) != SSH_OK ||
-        chmod(path, 0600) < 0)
+    if (ssh_pki_export_privkey_file(key, NULL, NULL, NULL, path) != SSH_OK || chmod(path, 0600) < 0)
         return err_new(err, EIO, "writing the SSH key %s failed", path);
     if (ssh_pki_export_pubkey_base64(key, &base64) != SSH_OK)
         return err_new(err, EIO, "exporting the SSH key failed");
@@ -60,7 +59,7 @@ int remote_keygen(const char *path, char **ret_public, struct err **err)
 }
 
 int remote_new(const char *host, uint16_t port, const char *key_path, const char *pin_file,
-            struct remote **ret, struct err **err)
+               struct remote **ret, struct err **err)
 {
     CLEANUP(remote_free) struct remote *s = xcalloc(1, sizeof(*s));
     int r;
@@ -90,7 +89,8 @@ void remote_free(struct remote *s)
     free(s);
 }
 
-void remote_set_alive(struct remote *s, int (*alive)(void *userdata, struct err **err), void *userdata)
+void remote_set_alive(struct remote *s, int (*alive)(void *userdata, struct err **err),
+                      void *userdata)
 {
     s->alive = alive;
     s->userdata = userdata;
@@ -151,10 +151,8 @@ static int wait_session(struct remote *s, ssh_session session, bool has_more, in
     ({                                                                                             \
         int rc_, waited_ = 0;                                                                      \
         while ((rc_ = (call)) == SSH_AGAIN && waited_ == 0)                                        \
-            waited_ = wait_session((s), (session), false, (deadline), (err));                             \
-        waited_ < 0 ? waited_ :                                                                    \
-        rc_ < 0     ? err_new((err), EIO, "%s", ssh_get_error(session)) :                          \
-                      rc_;                                                                         \
+            waited_ = wait_session((s), (session), false, (deadline), (err));                      \
+        waited_ < 0 ? waited_ : rc_ < 0 ? err_new((err), EIO, "%s", ssh_get_error(session)) : rc_; \
     })
 
 /* --- connecting ------------------------------------------------------------------------------ */
@@ -269,8 +267,7 @@ static int session_open(struct remote *s, int64_t deadline, struct err **err)
     }
     if ((r = drive(s, session, deadline, err, ssh_connect(session))) < 0)
         return r == -ECANCELED ? r : err_wrap(err, "exchanging keys");
-    if ((r = check_host_key(s, session, err)) < 0 ||
-        (r = log_in(s, session, deadline, err)) < 0)
+    if ((r = check_host_key(s, session, err)) < 0 || (r = log_in(s, session, deadline, err)) < 0)
         return r;
     s->session = steal_ptr(session);
     return 0;
@@ -432,8 +429,8 @@ static char *take_output(int status, struct buf *out, struct buf *errout)
     return buf_steal(out);
 }
 
-int remote_exec(struct remote *s, const char *command, const void *input, size_t len, int64_t timeout_ms,
-             int *ret_status, char **ret_out, struct err **err)
+int remote_exec(struct remote *s, const char *command, const void *input, size_t len,
+                int64_t timeout_ms, int *ret_status, char **ret_out, struct err **err)
 {
     CLEANUP_BUF struct buf out = BUF_INIT(OUTPUT_MAX), errout = BUF_INIT(64 << 10);
     int64_t deadline = clock_mono_ms() + timeout_ms;

@@ -18,13 +18,14 @@ struct remote;
 
 /* `pin_file` keeps the host key ("" until the first connection). Does not connect yet. */
 int remote_new(const char *host, uint16_t port, const char *key_path, const char *pin_file,
-            struct remote **ret, struct err **err);
+               struct remote **ret, struct err **err);
 void remote_free(struct remote *s);
 DEFINE_CLEANUP(struct remote *, remote_free)
 
 /* Asked in every wait, at least twice a second: a negative answer ends the wait with its error, e.g.
  * when the machine died or the run was interrupted. NULL: nothing is asked. */
-void remote_set_alive(struct remote *s, int (*alive)(void *userdata, struct err **err), void *userdata);
+void remote_set_alive(struct remote *s, int (*alive)(void *userdata, struct err **err),
+                      void *userdata);
 
 /* Tries until logged in or the deadline. A host key that is not the pinned one, and a refused login,
  * are errors at once. */
@@ -34,8 +35,8 @@ void remote_drop(struct remote *s);
 /* Runs a command line in the login shell with `input` (may be NULL) on stdin. Quote what goes into
  * it. A connection that broke before is made anew, once; one that breaks meanwhile is an error, since
  * the command may have run. */
-int remote_exec(struct remote *s, const char *command, const void *input, size_t len, int64_t timeout_ms,
-             int *ret_status, char **ret_out, struct err **err);
+int remote_exec(struct remote *s, const char *command, const void *input, size_t len,
+                int64_t timeout_ms, int *ret_status, char **ret_out, struct err **err);
 
 /* The pinned host key's fingerprint, "SHA256:...", NULL before the first connection. Owned. */
 const char *remote_fingerprint(const struct remote *s);

@@ -22,7 +22,8 @@ static struct supervisor *new_supervisor(const char *dir)
 }
 
 static const struct service_file nats_files[] = {
-    { "nats.conf", "port: {port:client}\nhost: 127.0.0.1\njetstream { store_dir: \"{data}\" }\n", true }
+    { "nats.conf", "port: {port:client}\nhost: 127.0.0.1\njetstream { store_dir: \"{data}\" }\n",
+      true }
 };
 static const struct service_port nats_ports[] = { { "client", 4222 } };
 static const char *const nats_args[] = { "-c", "{config}/nats.conf", NULL };
@@ -106,7 +107,8 @@ TEST(a_service_that_cannot_start_is_told_with_its_own_words)
     const char *dir = check_tmpdir();
     CLEANUP(supervisor_free) struct supervisor *s = new_supervisor(dir);
     const struct service_host *host = supervisor_service_host(s, "10.0.2.2");
-    static const struct service_file broken[] = { { "nats.conf", "port: {port:client}\nnonsense {\n", false } };
+    static const struct service_file broken[] = { { "nats.conf",
+                                                    "port: {port:client}\nnonsense {\n", false } };
     CLEANUP_ERR struct err *err = NULL;
     struct service_spec spec = nats;
 
@@ -130,14 +132,16 @@ TEST(http_readiness_is_asked_of_the_server)
     CLEANUP(supervisor_free) struct supervisor *s = new_supervisor(dir);
     const struct service_host *host = supervisor_service_host(s, "10.0.2.2");
     static const struct service_port ports[] = { { "client", 2379 }, { "peer", 2380 } };
-    static const char *const args[] = { "--data-dir={data}",
-                                        "--listen-client-urls=http://127.0.0.1:{port:client}",
-                                        "--advertise-client-urls=http://127.0.0.1:{port:client}",
-                                        "--listen-peer-urls=http://127.0.0.1:{port:peer}",
-                                        "--initial-advertise-peer-urls=http://127.0.0.1:{port:peer}",
-                                        "--initial-cluster=default=http://127.0.0.1:{port:peer}",
-                                        "--unsafe-no-fsync",
-                                        NULL };
+    static const char *const args[] = {
+        "--data-dir={data}",
+        "--listen-client-urls=http://127.0.0.1:{port:client}",
+        "--advertise-client-urls=http://127.0.0.1:{port:client}",
+        "--listen-peer-urls=http://127.0.0.1:{port:peer}",
+        "--initial-advertise-peer-urls=http://127.0.0.1:{port:peer}",
+        "--initial-cluster=default=http://127.0.0.1:{port:peer}",
+        "--unsafe-no-fsync",
+        NULL
+    };
     struct service_spec etcd = { .name = "etcd",
                                  .program = "etcd",
                                  .args = args,

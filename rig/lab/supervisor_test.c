@@ -154,8 +154,10 @@ TEST(all_end_newest_first_and_the_deaf_ones_too)
 {
     struct supervisor *s = new_supervisor();
     CLEANUP_FREE char *out = xasprintf("%s/order", check_tmpdir()), *text = NULL;
-    CLEANUP_FREE char *one = xasprintf("trap 'echo one >>%s; exit' TERM; echo up; while :; do sleep 0.1; done", out);
-    CLEANUP_FREE char *two = xasprintf("trap 'echo two >>%s; exit' TERM; echo up; while :; do sleep 0.1; done", out);
+    CLEANUP_FREE char *one =
+            xasprintf("trap 'echo one >>%s; exit' TERM; echo up; while :; do sleep 0.1; done", out);
+    CLEANUP_FREE char *two =
+            xasprintf("trap 'echo two >>%s; exit' TERM; echo up; while :; do sleep 0.1; done", out);
     pid_t deaf;
 
     start_shell(s, "one", one);

@@ -68,8 +68,8 @@ static bool open_to_others(const char *path)
     return p != NULL;
 }
 
-static const char *const system_sockets[] = { "/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock",
-                                      NULL };
+static const char *const system_sockets[] = { "/run/libvirt/libvirt-sock",
+                                              "/run/libvirt/virtqemud-sock", NULL };
 
 /* The first of these paths that is there, or NULL. */
 static const char *first_socket(const char *const *paths)
@@ -153,7 +153,8 @@ static int open_chosen(const char *uri, struct virt *ret, struct err **err)
         return virt_error(err, "connecting to %s", uri);
     if (!new_enough(connection))
         return err_new(err, ENOTSUP,
-                       "%s: its QEMU is older than 8.0, whose emulation the device kernel needs", uri);
+                       "%s: its QEMU is older than 8.0, whose emulation the device kernel needs",
+                       uri);
     *ret = (struct virt){ .connection = steal_ptr(connection), .uri = xstrdup(uri) };
     return 0;
 }
@@ -168,7 +169,8 @@ int virt_open(struct supervisor *s, const char *uri, const char *dir, const char
         return open_private(s, dir, cache_dir, ret, err);
     if (uri)
         return open_chosen(uri, ret, err);
-    if (open_to_others(dir) && open_to_others(cache_dir) && open_host("qemu:///system", system_sockets, ret))
+    if (open_to_others(dir) && open_to_others(cache_dir) &&
+        open_host("qemu:///system", system_sockets, ret))
         return 0;
     session = session_uri();
     if (session && open_host(session, NULL, ret))
