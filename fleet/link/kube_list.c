@@ -6,7 +6,7 @@
  * the list) or RESTING (a timer runs until the next try). Bookmarks keep the resourceVersion fresh,
  * so that a watch which broke, or which the API server ended after its time, resumes where it
  * stopped. 410 Gone says that the server has forgotten that version: then everything is listed
- * again. Any trouble is told once per try, and the pause between tries doubles, with jitter, until
+ * again, and so it is when the server refuses to watch for any other reason twice in a row. Any trouble is told once per try, and the pause between tries doubles, with jitter, until
  * a try bears fruit.
  *
  *     LISTING --last page--> WATCHING --ended, broken--> WATCHING (after a rest when it was fruitless)
@@ -31,6 +31,7 @@
 #define WATCH_SILENCE_MS ((WATCH_S + 30) * 1000)
 /* A watch that ends sooner without an event was fruitless: resuming at once would be a busy loop. */
 #define WATCH_SHORT_MS 1000
+#define REFUSALS_MAX 2
 /* One event: an object is 1.5 MiB at most in etcd. */
 #define EVENT_MAX (4 << 20)
 
@@ -48,6 +49,7 @@ struct kube_list {
     char *more;             /* `continue` token of the next page, or NULL */
     struct buf line;        /* stream: an event that has not arrived wholly */
     bool fruitful;          /* the running watch brought an event */
+    int refusals;           /* watches in a row that the server answered with an error */
     int64_t watch_start_ms;
     int64_t rest_ms;
     struct err *watch_error; /* an ERROR event */
@@ -113,6 +115,7 @@ static void take_page(struct kube_list *l, const json_t *page)
     if (!l->more) {
         l->listed = true;
         l->began = false;
+        l->refusals = 0;
         l->rest_ms = REST_MIN_MS;
         tell(l, KUBE_SYNC_END, NULL);
     }
@@ -179,6 +182,7 @@ static int take_event(struct kube_list *l, const char *text, size_t len, struct 
         return err_new(err, EPROTO, "an event of %s without type or version", l->path);
     replace_str(&l->resource_version, version);
     l->fruitful = true;
+    l->refusals = 0;
     l->rest_ms = REST_MIN_MS;
     if (str_eq(type, "ADDED") || str_eq(type, "MODIFIED"))
         tell(l, KUBE_PUT, object);
@@ -214,15 +218,15 @@ static void on_watch_end(const struct http_response *response, const struct err 
     bool lived = clock_mono_ms() - l->watch_start_ms >= WATCH_SHORT_MS;
 
     l->transfer = NULL;
-    if (l->watch_error) {
+    if (l->watch_error)
         err = steal_ptr(l->watch_error);
-        on_trouble(l, err);
-        return;
-    }
-    if (response)
+    else if (response)
         kube_status(response, &err);
+    /* A server that lost its data does not know our version, and has no one error to say so. */
+    if (err && ++l->refusals >= REFUSALS_MAX)
+        forget_version(l);
     if (failure || err)
-        on_trouble(l, failure ? failure : err);
+        on_trouble(l, err ? err : failure);
     else if (l->fruitful || lived)
         next_step(l);
     else

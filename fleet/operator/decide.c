@@ -83,6 +83,16 @@ static void list_begins(struct step *s, enum source source)
     s->w->epoch[source]++;
 }
 
+/* The API server answers: what waited because it did not is due. */
+static void hurry(struct world *w)
+{
+    LIST_EACH(link, &w->later_deps)
+    LIST_ITEM(link, struct dep, in_todo)->retry = (struct retry){ 0 };
+    LIST_EACH(link, &w->later_devices)
+    LIST_ITEM(link, struct device, in_todo)->retry = (struct retry){ 0 };
+    w->later_ms = 0;
+}
+
 static void list_ends(struct step *s, enum source source)
 {
     struct world *w = s->w;
@@ -90,10 +100,12 @@ static void list_ends(struct step *s, enum source source)
 
     w->listing[source] = false;
     w->whole[source] = true;
-    if (source == SOURCE_DEPLOYMENTS || source == SOURCE_DEVICES)
+    if (source == SOURCE_DEPLOYMENTS || source == SOURCE_DEVICES) {
         objects_sweep(s, source);
-    else
+        hurry(w);
+    } else {
         entries_sweep(s, source);
+    }
     if (source == SOURCE_HEARTBEAT)
         hearts_forgive(s);
     if (first && (source == SOURCE_DEVICES || source == SOURCE_HEARTBEAT))

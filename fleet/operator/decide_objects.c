@@ -19,6 +19,13 @@ static uint64_t version_of(const json_t *object)
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
+/* An answer may overtake the watch. A full list is the truth, also one of a server that lost its
+ * data and counts from the beginning. */
+static bool is_stale(const struct step *s, enum source source, const json_t *object, uint64_t known)
+{
+    return !s->w->listing[source] && version_of(object) < known;
+}
+
 /* --- Deployments -------------------------------------------------------------------------- */
 
 static char *dep_key(const json_t *object)
@@ -76,7 +83,7 @@ static void dep_seen(struct step *s, const json_t *object)
         return;
     dep = dep_find_or_make(s, key, object_name(object));
     dep->epoch = s->w->epoch[SOURCE_DEPLOYMENTS];
-    if (version_of(object) < dep->version)
+    if (is_stale(s, SOURCE_DEPLOYMENTS, object, dep->version))
         return;
     dep->version = version_of(object);
     if (deployment_decode(object, &now, &err) < 0)
@@ -165,7 +172,7 @@ static void device_seen(struct step *s, const json_t *object)
         return;
     d = world_device(s->w, id);
     d->object_epoch = s->w->epoch[SOURCE_DEVICES];
-    if (d->has_object && version_of(object) < d->version)
+    if (d->has_object && is_stale(s, SOURCE_DEVICES, object, d->version))
         return;
     d->version = version_of(object);
     read_applied(object, &applied);
@@ -218,13 +225,13 @@ void object_gone(struct step *s, enum source source, const json_t *object)
         CLEANUP_FREE char *key = dep_key(object);
         struct dep *dep = key ? map_get(&s->w->deps, key) : NULL;
 
-        if (dep && version_of(object) >= dep->version)
+        if (dep && !is_stale(s, source, object, dep->version))
             dep_lost(s, dep);
     } else {
         const char *id = object_name(object);
         struct device *d = id ? map_get(&s->w->devices, id) : NULL;
 
-        if (d && d->has_object && version_of(object) >= d->version)
+        if (d && d->has_object && !is_stale(s, source, object, d->version))
             device_lost(s, d);
     }
 }

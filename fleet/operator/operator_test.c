@@ -737,6 +737,28 @@ TEST(the_api_server_may_restart)
     check_within(SOON_MS * 3, str_eq(desired("again-1.again"), v2));
 }
 
+TEST(an_api_server_that_lost_everything_is_set_up_again)
+{
+    CLEANUP_FREE char *v1 = score_bytes("localhost/hello:v1"), *store = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_lab();
+    check_timeout(120);
+    join("wiped-1", "wiped");
+    apply("wiped", "wiped", "localhost/hello:v1");
+    check_within(SOON_MS, *desired("wiped-1.wiped"));
+    servers_kube_stop(&lab.kube, SIGKILL);
+    store = xasprintf("%s/etcd", lab.kube.dir);
+    need_ok(dir_remove(store, &err), err);
+    need_ok(servers_kube_start(&lab.kube, &err), err);
+    /* No Deployments: no keys. Devices are made again from what they say of themselves. */
+    check_within(SOON_MS * 6, !*desired("wiped-1.wiped"));
+    check_within(SOON_MS, *device_condition("wiped-1", "Reachable"));
+    apply("wiped", "wiped", "localhost/hello:v1");
+    check_within(SOON_MS * 3, str_eq(desired("wiped-1.wiped"), v1));
+    check_within(SOON_MS, str_eq(counts("wiped"), "1 0 0 1"));
+}
+
 TEST(it_ends_cleanly_when_told_and_stays_small)
 {
     CLEANUP_FREE char *path = NULL, *text = NULL, *rss = NULL;
