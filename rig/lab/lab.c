@@ -11,7 +11,6 @@
 #include "rig/lab/lab.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>

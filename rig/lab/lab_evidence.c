@@ -106,7 +106,8 @@ static void keep_logs(struct evidence *e)
 
 /* --- servers --------------------------------------------------------------------------------- */
 
-static void keep_objects(struct evidence *e, const char *name, const char *path)
+/* False when the API server does not answer. */
+static bool keep_objects(struct evidence *e, const char *name, const char *path)
 {
     CLEANUP_JSON json_t *list = NULL;
     CLEANUP_ERR struct err *err = NULL;
@@ -114,10 +115,11 @@ static void keep_objects(struct evidence *e, const char *name, const char *path)
 
     if (kube_call(lab_kube(e->lab), "GET", path, NULL, NULL, &list, &err) < 0) {
         miss(e, err, "objects/%s", name);
-        return;
+        return false;
     }
     text = json_dumps(list, JSON_INDENT(2));
     keep(e, "objects", name, text, strlen(text));
+    return true;
 }
 
 static void add_key(struct evidence *e, struct buf *out, const char *bucket, const char *key)
@@ -145,7 +147,8 @@ static void keep_bucket(struct evidence *e, const char *bucket)
     CLEANUP_STRV char **keys = NULL;
 
     if (bus_keys(e->lab->bus, bucket, ">", KEYS_MS, &keys, &err) < 0) {
-        miss(e, err, "keys/%s", name);
+        if (err_code(err) != ENOENT) /* a bucket that nobody needed yet */
+            miss(e, err, "keys/%s", name);
         return;
     }
     for (size_t i = 0; keys && keys[i]; i++)
@@ -159,10 +162,8 @@ static void keep_state(struct evidence *e)
                                            BUCKET_DEVICE_STATE, BUCKET_DEVICE_HEARTBEAT,
                                            BUCKET_AGENT_UPGRADE };
 
-    if (lab_kube(e->lab)) {
-        keep_objects(e, "deployments.json", PATH_DEPLOYMENTS);
+    if (lab_kube(e->lab) && keep_objects(e, "deployments.json", PATH_DEPLOYMENTS))
         keep_objects(e, "devices.json", PATH_DEVICES);
-    }
     for (size_t i = 0; e->lab->bus && i < ARRAY_LEN(buckets); i++)
         keep_bucket(e, buckets[i]);
 }

@@ -338,7 +338,7 @@ static int check(struct machine *v, struct err **err)
     line = console_line(v);
     err_new(err, ECHILD, "machine %s has ended by itself; its console's last line: %s", v->name,
             line);
-    err_hint(err, "the whole console: %s", v->console);
+    err_hint(err, "the whole console: machines/%s/console.log", v->name);
     return -ECHILD;
 }
 
@@ -431,7 +431,8 @@ static int reach(void *impl, const char *name, int64_t timeout_ms, const struct 
     if ((r = remote_wait(v->remote, timeout_ms, err)) == -ETIMEDOUT) {
         line = console_line(v);
         err_wrap(err, "machine %s", name);
-        err_hint(err, "its console's last line: %s\nthe whole console: %s", line, v->console);
+        err_hint(err, "its console's last line: %s\nthe whole console: machines/%s/console.log",
+                 line, v->name);
         return r;
     }
     if (r < 0)

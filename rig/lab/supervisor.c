@@ -297,7 +297,7 @@ static int obituary(const struct child *c, struct err **err)
     int r = err_new(err, ECHILD, "%s %s%s%s", c->name, status,
                     *words ? ":\n  " : " and said nothing", words);
 
-    err_hint(err, "the whole log: %s", c->log);
+    err_hint(err, "the whole log: logs/%s.log", c->name);
     return r;
 }
 
@@ -330,7 +330,7 @@ int supervisor_wait(struct supervisor *s, const char *name,
         if (clock_mono_ms() >= deadline) {
             r = err_new(err, ETIMEDOUT, "%s is not ready after %.1f s: %s", name,
                         (double)timeout_ms / 1000, err_text(last));
-            err_hint(err, "its log: %s", c->log);
+            err_hint(err, "its log: logs/%s.log", c->name);
             return r;
         }
         poll(&end, 1, POLL_MS);

@@ -4,7 +4,8 @@
 /*
  * The rig's child processes: one supervisor, a log file per component, readiness by protocol, death
  * noticed at once. A child that the rig did not stop and that ends is a casualty: waits check for
- * it and fail with the component's last words instead of running into their deadline.
+ * it and fail with the component's last words instead of running into their deadline. Hints name the
+ * log relative to the run's folder, since it is at the same place in the evidence.
  *
  * It also is the service host of the embedded control plane (supervisor_service_host()).
  */
