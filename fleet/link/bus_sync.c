@@ -163,26 +163,39 @@ int bus_delete(struct bus *b, const char *bucket, const char *key, int64_t timeo
     return s == NATS_OK ? 0 : line_error(err, s, "deleting %s/%s", bucket, key);
 }
 
+/* Not kvStore_Keys(): that gives up at once on a bucket of some thousand keys. */
 int bus_keys(struct bus *b, const char *bucket, const char *filter, int64_t timeout_ms, char ***ret,
              struct err **err)
 {
+    int64_t deadline = clock_mono_ms() + timeout_ms;
     CLEANUP_ACCESS struct access a = { 0 };
     CLEANUP_STRV char **keys = NULL;
     kvWatchOptions options;
-    kvKeysList list = { 0 };
+    kvWatcher *watcher = NULL;
+    size_t n = 0, cap = 0;
     natsStatus s;
     int r = access_bucket(b, bucket, timeout_ms, &a, err);
 
     if (r < 0)
         return r;
     kvWatchOptions_Init(&options);
-    options.Timeout = timeout_ms;
-    s = kvStore_KeysWithFilters(&list, a.kv, &filter, 1, &options);
-    if (s != NATS_OK && s != NATS_NOT_FOUND)
+    options.IgnoreDeletes = true;
+    options.MetaOnly = true;
+    s = kvStore_Watch(&watcher, a.kv, filter, &options);
+    while (s == NATS_OK) {
+        kvEntry *entry = NULL;
+
+        s = kvWatcher_Next(&entry, watcher, clock_left_ms(deadline) + 1);
+        if (s != NATS_OK || !entry)
+            break; /* no entry: that was the last of what is there */
+        keys = grow(keys, n + 1, &cap, sizeof(*keys));
+        keys[n++] = xstrdup(kvEntry_Key(entry));
+        keys[n] = NULL;
+        kvEntry_Destroy(entry);
+    }
+    kvWatcher_Destroy(watcher);
+    if (s != NATS_OK)
         return line_error(err, s, "listing %s", bucket);
-    for (int i = 0; i < list.Count; i++)
-        strv_add(&keys, list.Keys[i]);
-    kvKeysList_Destroy(&list);
     if (keys)
         strv_sort(keys);
     *ret = steal_ptr(keys);

@@ -313,6 +313,29 @@ TEST(blocking_calls_put_get_list_and_delete)
     check_int(consumers_of(&s, "KV_b"), 0);
 }
 
+TEST(the_keys_of_a_large_bucket_are_listed)
+{
+    CLEANUP_SERVER struct server s;
+    CLEANUP(bus_free) struct bus *b = NULL;
+    CLEANUP_STRV char **keys = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_timeout(120);
+    server_init(&s);
+    server_start(&s, "right");
+    b = sync_bus(&s);
+    check_ok(bus_ensure_bucket(b, "b", WAIT_MS, &err), err);
+    for (int i = 0; i < 6000; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "k.%04d", i);
+        put(b, key, "v");
+    }
+    check_ok(bus_keys(b, "b", ">", WAIT_MS, &keys, &err), err);
+    check_int((int64_t)strv_len(keys), 6000);
+    check_str(keys ? keys[5999] : NULL, "k.5999");
+}
+
 TEST(a_blocking_bus_outlives_a_restart_of_the_server)
 {
     CLEANUP_SERVER struct server s;
