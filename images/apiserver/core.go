@@ -141,17 +141,20 @@ func (strategy) ValidateUpdate(_ context.Context, _, _ runtime.Object) field.Err
 // withCoreDefinitions describes the core types to OpenAPI as open objects: upstream
 // generates their real definitions inside k8s.io/kubernetes.
 func withCoreDefinitions(base common.GetOpenAPIDefinitions) common.GetOpenAPIDefinitions {
-	open := common.OpenAPIDefinition{Schema: spec.Schema{
-		SchemaProps:      spec.SchemaProps{Type: []string{"object"}},
-		VendorExtensible: spec.VendorExtensible{Extensions: spec.Extensions{"x-kubernetes-preserve-unknown-fields": true}},
-	}}
+	// a new one for each: the server notes the kind in the definition's own map of extensions
+	open := func() common.OpenAPIDefinition {
+		return common.OpenAPIDefinition{Schema: spec.Schema{
+			SchemaProps:      spec.SchemaProps{Type: []string{"object"}},
+			VendorExtensible: spec.VendorExtensible{Extensions: spec.Extensions{"x-kubernetes-preserve-unknown-fields": true}},
+		}}
+	}
 	return func(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 		all := base(ref)
 		for _, kind := range coreKinds {
 			for _, obj := range []runtime.Object{kind.object, kind.list} {
 				name := obj.(interface{ OpenAPIModelName() string }).OpenAPIModelName()
 				if _, known := all[name]; !known {
-					all[name] = open
+					all[name] = open()
 				}
 			}
 		}
