@@ -114,7 +114,8 @@ int engine_run(struct engine *e, char *const *args, char **ret, struct err **err
         return r;
     if (ret) {
         *ret = buf_steal(&out);
-        (*ret)[strcspn(*ret, "\n")] = '\0';
+        if (str_ends(*ret, "\n"))
+            (*ret)[strlen(*ret) - 1] = '\0';
     }
     return 0;
 }
