@@ -3,8 +3,11 @@
 /*
  * Theory of operation. The desired state arrives as a watch of "<device>.>" in desired-state. Each
  * change is stored durably before it is acted on; what is known already, byte for byte, is not even
- * stored again. What a whole snapshot does not hold was removed while nobody listened. Until then
- * the durable copy stands in for it.
+ * stored again. Before there is a connection the durable copy stands in for it.
+ *
+ * A deployment ends by a delete marker, which is what the bucket keeps of a deleted key, and which a
+ * snapshot brings, too, when the key was deleted while nobody listened. What a snapshot does not hold
+ * at all is kept: a bucket that was lost must not stop a workload (docs/adr/0007).
  */
 
 #include <string.h>
@@ -34,14 +37,21 @@ void agent_store_again(struct agent *a)
             store(a, a->world.workloads[i]);
 }
 
-static void unwant(const char *deployment, void *userdata)
+static void unwant(struct agent *a, const char *deployment)
 {
-    struct agent *a = userdata;
-
     if (!world_unwant(&a->world, deployment))
         return;
     log_info("%s: not desired any more", deployment);
     store(a, world_find(&a->world, deployment));
+}
+
+static void keep(const char *deployment, void *userdata)
+{
+    bool *any = userdata;
+
+    log_info("%s: not in the desired state, but nothing says that it was deleted; it is kept",
+             deployment);
+    *any = true;
 }
 
 static void want(struct agent *a, const char *deployment, const char *bytes, size_t len)
@@ -80,7 +90,7 @@ static void on_entry(const struct bus_entry *entry, void *userdata)
         want(a, key.deployment, entry->value, entry->len);
         world_saw(&a->world, key.deployment);
     } else {
-        unwant(key.deployment, a);
+        unwant(a, key.deployment);
     }
     agent_reconsider(a);
 }
@@ -88,10 +98,13 @@ static void on_entry(const struct bus_entry *entry, void *userdata)
 static void on_end(void *userdata)
 {
     struct agent *a = userdata;
+    bool kept = false;
 
     if (!a->world.knows_all)
         log_info("the desired state is known");
-    world_snapshot_end(&a->world, unwant, a);
+    world_snapshot_end(&a->world, keep, &kept);
+    if (kept)
+        agent_report_states(a);
     agent_list(a); /* containers of deployments that nobody knows can be told now */
     agent_reconsider(a);
 }

@@ -4,7 +4,9 @@
  * Theory of operation. For each deployment there is at most one write of its state under way; a
  * change meanwhile is sent when that is acknowledged, so that states are coalesced and the last one
  * wins. What could not be written is written at the next connection or tick. A state is built from
- * the workload alone, so that writing it again gives the same bytes.
+ * the workload alone, so that writing it again gives the same bytes. At each connection, and when the
+ * desired state turns out to have lost something, all are written again: from them the operator
+ * learns what runs here, whatever else was lost.
  */
 
 #include <string.h>
@@ -79,7 +81,7 @@ static void send_state(struct report *r)
     char key[KEY_MAX], pulse[KEY_MAX];
     struct deployment_state state;
 
-    if (!l || !l->wanted || !l->has_state || r->sending || !bus_connected(a->bus))
+    if (!l || (!l->wanted && !l->orphan) || !l->has_state || r->sending || !bus_connected(a->bus))
         return;
     state = (struct deployment_state){ .device_id = a->settings->device_id,
                                        .deployment = l->name,
@@ -230,10 +232,8 @@ void agent_report_heartbeat(struct agent *a)
     bus_publish(a->bus, subject_pulse(key, a->settings->device_id), text, strlen(text), NULL);
 }
 
-void agent_report_connected(struct agent *a)
+void agent_report_states(struct agent *a)
 {
-    report_info(a, /* always= */ true);
-    agent_report_heartbeat(a);
     MAP_EACH(e, &a->reports)
     {
         struct report *r = e->value;
@@ -241,6 +241,13 @@ void agent_report_connected(struct agent *a)
         r->unsent = !r->deleting;
         send_state(r);
     }
+}
+
+void agent_report_connected(struct agent *a)
+{
+    report_info(a, /* always= */ true);
+    agent_report_heartbeat(a);
+    agent_report_states(a);
 }
 
 void agent_report_again(struct agent *a)

@@ -69,6 +69,8 @@ void agent_store_again(struct agent *a);
 /* act_report.c */
 void agent_report_connected(struct agent *a);
 void agent_report_heartbeat(struct agent *a);
+/* All states again. */
+void agent_report_states(struct agent *a);
 /* The state of `l` changed. */
 void agent_report_state(struct agent *a, const struct workload *l);
 /* Deletes the state of `l` and forgets it; ends its action. */

@@ -63,18 +63,37 @@ static char *agent_program(void)
     return xasprintf("%s/bin/fleet-agent", self);
 }
 
-static void operator_start(struct device *d)
+static void make_buckets(struct device *d)
 {
     static const char *const buckets[] = { BUCKET_DESIRED_STATE, BUCKET_DEVICE_INFO,
                                            BUCKET_DEVICE_STATE, BUCKET_DEVICE_HEARTBEAT };
+    CLEANUP_ERR struct err *err = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(buckets); i++)
+        need_ok(bus_ensure_bucket(d->bus, buckets[i], CALL_MS, &err), err);
+}
+
+static void operator_start(struct device *d)
+{
     struct bus_config config = {
         .url = d->nats.url, .name = "test", .user = d->nats.user, .password = d->nats.password
     };
     CLEANUP_ERR struct err *err = NULL;
 
     need_ok(bus_new(&config, NULL, NULL, CALL_MS, &d->bus, &err), err);
-    for (size_t i = 0; i < ARRAY_LEN(buckets); i++)
-        need_ok(bus_ensure_bucket(d->bus, buckets[i], CALL_MS, &err), err);
+    make_buckets(d);
+}
+
+/* Everything that NATS has stored is lost; the buckets are made again. */
+static void lose_buckets(struct device *d)
+{
+    CLEANUP_FREE char *store = xasprintf("%s/store", d->nats.dir);
+    CLEANUP_ERR struct err *err = NULL;
+
+    servers_nats_stop(&d->nats, SIGKILL);
+    need_ok(dir_remove(store, &err), err);
+    need_ok(servers_nats_start(&d->nats, &err), err);
+    make_buckets(d);
 }
 
 static void device_init(struct device *d, const char *tick)
@@ -488,6 +507,90 @@ TEST(a_restart_of_the_server_changes_nothing_but_is_outlived)
     }
     desire(&d, "hello", V2);
     check_within(WAIT_MS, !has_id(&d, "hello.web", id) && runs(&d, "hello.web"));
+}
+
+static int logged(const struct device *d, const char *part)
+{
+    CLEANUP_FREE char *log = agent_log(d);
+    int n = 0;
+
+    for (const char *at = log; (at = strstr(at, part)); at += strlen(part))
+        n++;
+    return n;
+}
+
+TEST(a_lost_bucket_stops_no_workload)
+{
+    NEED_SERVERS();
+    CLEANUP_DEVICE struct device d;
+    CLEANUP_FREE char *id = NULL, *state = NULL;
+
+    device_init(&d, "500ms");
+    agent_start(&d);
+    desire(&d, "hello", V1);
+    check_within(WAIT_MS, state_has(&d, "hello", RUNNING));
+    id = id_of(&d, "hello.web");
+    state = state_of(&d, "hello");
+
+    check_case("while the agent runs");
+    lose_buckets(&d);
+    check_within(WAIT_MS, logged(&d, "hello: not in the desired state") == 1);
+    check_within(WAIT_MS, state_has(&d, "hello", state)); /* it is told again */
+    pause_ms(PAUSE_MS);
+    check_true(has_id(&d, "hello.web", id) && runs(&d, "hello.web"));
+
+    check_case("while it is down");
+    agent_stop(&d, SIGKILL);
+    lose_buckets(&d);
+    agent_start(&d);
+    check_within(WAIT_MS, logged(&d, "hello: not in the desired state") == 2);
+    check_within(WAIT_MS, state_has(&d, "hello", RUNNING));
+    check_true(has_id(&d, "hello.web", id) && runs(&d, "hello.web"));
+
+    check_case("and comes back");
+    desire(&d, "hello", V1);
+    pause_ms(PAUSE_MS);
+    check_true(has_id(&d, "hello.web", id) && runs(&d, "hello.web"));
+
+    check_case("and is deleted");
+    desire(&d, "hello", NULL);
+    check_within(WAIT_MS, count(&d) == 0 && !state_has(&d, "hello", "phase"));
+}
+
+TEST(containers_that_nobody_knows_are_reported_and_left_alone)
+{
+    NEED_SERVERS();
+    CLEANUP_DEVICE struct device d;
+    CLEANUP_FREE char *one = NULL, *state_dir = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    device_init(&d, "500ms");
+    agent_start(&d);
+    desire(&d, "one", V1);
+    desire(&d, "two", V1);
+    desire(&d, "three", V1);
+    check_within(WAIT_MS, state_has(&d, "one", RUNNING) && state_has(&d, "two", RUNNING) &&
+                                  state_has(&d, "three", RUNNING));
+    one = id_of(&d, "one.web");
+
+    agent_stop(&d, SIGKILL);
+    state_dir = xasprintf("%s/state", d.dir);
+    need_ok(dir_remove(state_dir, &err), err);
+    lose_buckets(&d);
+    desire(&d, "three", NULL); /* of which only a delete marker is known */
+    agent_start(&d);
+    check_within(WAIT_MS, state_has(&d, "one", "no desired state is known") &&
+                                  state_has(&d, "two", "no desired state is known"));
+    check_within(WAIT_MS, count(&d) == 2);
+    check_true(!state_has(&d, "three", "phase"));
+    check_true(has_id(&d, "one.web", one) && runs(&d, "one.web") && runs(&d, "two.web"));
+
+    /* As the operator answers: one is wanted, two is not. */
+    desire(&d, "one", V1);
+    desire(&d, "two", NULL);
+    check_within(WAIT_MS, state_has(&d, "one", RUNNING) && !state_has(&d, "two", "phase"));
+    check_within(WAIT_MS, count(&d) == 1);
+    check_true(has_id(&d, "one.web", one) && runs(&d, "one.web"));
 }
 
 TEST(podman_that_comes_late_is_awaited)

@@ -15,9 +15,13 @@
  *   other       W, new    stop current, start next
  *   other       W, ran    remove current
  *
- * One that is broken beyond starting is removed. Removing stops first. A failure blocks the service's goal until its next attempt is due; meanwhile
- * whatever is there is kept going: next goes, and a current one with another spec is started again.
- * An image is looked for before anything is touched, so one that does not exist costs nothing.
+ * One that is broken beyond starting is removed. Removing stops first. A failure blocks the service's
+ * goal until its next attempt is due; meanwhile whatever is there is kept going: next goes, and a
+ * current one with another spec is started again. An image is looked for before anything is touched,
+ * so one that does not exist costs nothing.
+ *
+ * Of a deployment that is doomed, all containers are removed, then it is forgotten. An orphan's are
+ * left alone; once they are gone, it is forgotten, too.
  */
 
 #include "fleet/agent/decide.h"
@@ -190,7 +194,9 @@ struct action decide_next(const struct world *w, const struct workload *l, int64
         if (now_ms < l->pause_ms)
             return none();
         a = take_away_leftovers(w, l);
-        return a.kind != ACTION_NONE ? a : act(ACTION_FORGET, NULL, NULL);
+        if (a.kind == ACTION_NONE)
+            return act(ACTION_FORGET, NULL, NULL);
+        return l->orphan ? none() : a;
     }
     a = look_for_images(w, l, now_ms, &missing);
     if (a.kind == ACTION_NONE && !missing && now_ms >= l->pause_ms)
@@ -318,6 +324,8 @@ static char *task_error(const struct workload *l, const struct task *t, const ch
 
 static char *error_of(const struct world *w, const struct workload *l)
 {
+    if (l->orphan)
+        return xstrdup("no desired state is known; its containers are left alone");
     if (l->bad)
         return xstrdup(l->bad);
     if (l->unstored)
@@ -365,7 +373,7 @@ bool decide_state(const struct world *w, struct workload *l, int64_t now_ms)
     enum phase phase = PHASE_PENDING;
     bool fresh = w->listed && w->listed >= l->fresh_from && !l->busy;
 
-    if (!l->wanted)
+    if (!l->wanted && !l->orphan)
         return false;
     if (w->podman_failure && now_ms - w->podman_failed_ms >= PODMAN_PATIENCE_MS) {
         error = xstrdup(w->podman_failure);

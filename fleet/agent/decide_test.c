@@ -7,8 +7,9 @@
  * the script:
  *
  *   want DEPLOYMENT SERVICE=IMAGE[@POLICY]...   the desired state arrives (also: want DEPLOYMENT bad)
- *   unwant DEPLOYMENT
- *   snapshot DEPLOYMENT...     a whole snapshot that holds just these (as they are)
+ *   unwant DEPLOYMENT          a delete marker arrives
+ *   snapshot WORD...           a whole snapshot that holds just these: DEPLOYMENT (as it is), or
+ *                              -DEPLOYMENT (a delete marker)
  *   image IMAGE                podman has localhost/IMAGE from now on; IMAGE with a slash is a remote
  *                              one that can be pulled
  *   fail ACTION NAME N TEXT    the next N such actions fail
@@ -18,6 +19,7 @@
  *   podman gone|back
  *   power cut                  the machine goes down and comes up again
  *   crash                      the agent forgets all but the desired state
+ *   disk lost                  the agent forgets everything
  *   after SECONDS              time passes; at its end, a tick
  *
  * Lines that are indented tell what the agent did and reported. CHECK_REGEN=1 writes them anew: look
@@ -63,6 +65,7 @@ struct model {
     int64_t now_ms;
     struct buf *out; /* NULL: nobody reads */
     char **desired;  /* "NAME JSON" as stored */
+    char **deleted;  /* delete markers in the bucket */
     bool both_ran;   /* two containers of a service at once: never */
 };
 
@@ -81,6 +84,7 @@ static void model_done(struct model *m)
         fake_done(&m->containers[i]);
     strv_free(m->images);
     strv_free(m->desired);
+    strv_free(m->deleted);
     free(m->failure.action);
     free(m->failure.name);
     free(m->failure.text);
@@ -319,11 +323,28 @@ static void desire(struct model *m, const char *name, const char *json)
     m->desired = steal_ptr(rest);
 }
 
-static void gone(const char *deployment, void *userdata)
+static void kept(const char *deployment, void *userdata)
 {
-    struct model *m = userdata;
+    tell(userdata, "%s is kept", deployment);
+}
 
+static void mark_deleted(struct model *m, const char *name, bool deleted)
+{
+    CLEANUP_STRV char **rest = NULL;
+
+    for (size_t i = 0; m->deleted && m->deleted[i]; i++)
+        if (!str_eq(m->deleted[i], name))
+            strv_add(&rest, m->deleted[i]);
+    if (deleted)
+        strv_add(&rest, name);
+    strv_free(m->deleted);
+    m->deleted = steal_ptr(rest);
+}
+
+static void gone(struct model *m, const char *deployment)
+{
     desire(m, deployment, NULL);
+    mark_deleted(m, deployment, true);
     world_unwant(&m->world, deployment);
 }
 
@@ -340,14 +361,21 @@ static void crash(struct model *m)
 
         world_want(&m->world, name, space + 1, strlen(space + 1));
     }
+    world_snapshot_begin(&m->world);
+    for (size_t i = 0; m->deleted && m->deleted[i]; i++)
+        world_unwant(&m->world, m->deleted[i]);
+    m->world.in_snapshot = false;
 }
 
 static void snapshot(struct model *m, char *const *names)
 {
     world_snapshot_begin(&m->world);
     for (; *names; names++)
-        world_saw(&m->world, *names);
-    world_snapshot_end(&m->world, gone, m);
+        if (**names == '-')
+            gone(m, *names + 1);
+        else
+            world_saw(&m->world, *names);
+    world_snapshot_end(&m->world, kept, m);
 }
 
 static void power_cut(struct model *m)
@@ -391,9 +419,10 @@ static bool execute(struct model *m, char **w)
         CLEANUP_FREE char *json = score_of(w + 2);
 
         desire(m, w[1], json);
+        mark_deleted(m, w[1], false);
         world_want(&m->world, w[1], json, strlen(json));
     } else if (str_eq(w[0], "unwant") && n == 2) {
-        gone(w[1], m);
+        gone(m, w[1]);
     } else if (str_eq(w[0], "snapshot")) {
         snapshot(m, w + 1);
     } else if (str_eq(w[0], "image") && n == 2) {
@@ -411,6 +440,10 @@ static bool execute(struct model *m, char **w)
     } else if (str_eq(w[0], "power")) {
         power_cut(m);
     } else if (str_eq(w[0], "crash")) {
+        crash(m);
+    } else if (str_eq(w[0], "disk") && n == 2) {
+        strv_free(steal_ptr(m->desired));
+        strv_free(steal_ptr(m->deleted));
         crash(m);
     } else if (str_eq(w[0], "after") && n == 2) {
         m->now_ms += strtoll(w[1], NULL, 10) * 1000;
@@ -515,6 +548,10 @@ static void random_event(struct model *m, unsigned *seed)
         "after 31",
         "after 700",
         "crash",
+        "snapshot",
+        "snapshot a",
+        "snapshot b -a",
+        "disk lost",
     };
     static const char *const actions[] = { "start", "stop", "create", "remove", "rename" };
     static const char *const names[] = { "a.web", "a.web.next", "a.side", "b.web", "b.web.next" };
@@ -570,6 +607,13 @@ TEST(whatever_happens_it_converges_once_the_world_is_kind)
 
         do_line(&m, "image v9");
         m.failure.left = 0;
+        /* What nobody wants stays until that is said. */
+        for (const char *const *name = (const char *const[]){ "a", "b", NULL }; *name; name++) {
+            const struct workload *l = world_find(&m.world, *name);
+
+            if (!l || !l->wanted)
+                gone(&m, *name);
+        }
         for (int i = 0; i < 4; i++) {
             do_line(&m, "after 700");
             check_true(settle(&m, -1));

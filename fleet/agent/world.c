@@ -72,6 +72,7 @@ void world_done(struct world *w)
         workload_free(w->workloads[i]);
     free(w->workloads);
     observed_clear(w);
+    map_done(&w->deleted);
     free(w->podman_failure);
     *w = (struct world){ 0 };
 }
@@ -176,6 +177,7 @@ bool world_want(struct world *w, const char *deployment, const char *bytes, size
     struct workload *l = find_or_add(w, deployment);
     CLEANUP_ERR struct err *bad = NULL;
 
+    map_remove(&w->deleted, deployment);
     if (l->wanted && l->len == len && memcmp(l->bytes, bytes, len) == 0)
         return false;
     detach_action(l);
@@ -186,6 +188,7 @@ bool world_want(struct world *w, const char *deployment, const char *bytes, size
     l->bytes[len] = '\0';
     l->len = len;
     l->wanted = true;
+    l->orphan = false;
     l->attempts = 0;
     l->pause_ms = 0;
     replace_str(&l->failure, NULL);
@@ -201,9 +204,12 @@ bool world_unwant(struct world *w, const char *deployment)
 {
     struct workload *l = world_find(w, deployment);
 
-    if (!l || !l->wanted)
+    map_put(&w->deleted, deployment, w);
+    if (l ? !l->wanted && !l->orphan : w->in_snapshot)
         return false;
-    l->wanted = false;
+    if (!l)
+        l = find_or_add(w, deployment);
+    l->wanted = l->orphan = false;
     detach_action(l);
     tasks_done(l);
     l->attempts = 0;
@@ -215,6 +221,7 @@ bool world_unwant(struct world *w, const char *deployment)
 
 void world_snapshot_begin(struct world *w)
 {
+    w->in_snapshot = true;
     for (size_t i = 0; i < w->n_workloads; i++)
         w->workloads[i]->seen = false;
 }
@@ -223,17 +230,25 @@ void world_saw(struct world *w, const char *deployment)
 {
     struct workload *l = world_find(w, deployment);
 
-    if (l)
-        l->seen = true;
+    if (!l)
+        return;
+    l->seen = true;
+    l->missed = false;
 }
 
-void world_snapshot_end(struct world *w, void (*gone)(const char *deployment, void *userdata),
+void world_snapshot_end(struct world *w, void (*kept)(const char *deployment, void *userdata),
                         void *userdata)
 {
+    w->in_snapshot = false;
     w->knows_all = true;
-    for (size_t i = 0; i < w->n_workloads; i++)
-        if (w->workloads[i]->wanted && !w->workloads[i]->seen)
-            gone(w->workloads[i]->name, userdata);
+    for (size_t i = 0; i < w->n_workloads; i++) {
+        struct workload *l = w->workloads[i];
+
+        if (!l->wanted || l->seen || l->missed)
+            continue;
+        l->missed = true;
+        kept(l->name, userdata);
+    }
 }
 
 /* --- containers ----------------------------------------------------------------------------- */
@@ -255,6 +270,13 @@ unsigned world_listing(struct world *w)
     return ++w->listings;
 }
 
+static void note_containers_of(struct world *w, const char *deployment)
+{
+    if (deployment_name_check(deployment, NULL) < 0 || world_find(w, deployment))
+        return; /* a name that nobody could have deployed is not ours to judge */
+    find_or_add(w, deployment)->orphan = !map_get(&w->deleted, deployment);
+}
+
 void world_observe(struct world *w, unsigned listing, struct observed *items, size_t n)
 {
     observed_clear(w);
@@ -264,10 +286,8 @@ void world_observe(struct world *w, unsigned listing, struct observed *items, si
     replace_str(&w->podman_failure, NULL);
     if (n)
         qsort(items, n, sizeof(*items), by_name);
-    /* A name that nobody could have deployed is not ours to judge. */
     for (size_t i = 0; w->knows_all && i < n; i++)
-        if (deployment_name_check(items[i].deployment, NULL) >= 0)
-            find_or_add(w, items[i].deployment);
+        note_containers_of(w, items[i].deployment);
 }
 
 void world_podman_failed(struct world *w, const char *reason, int64_t now_ms)

@@ -7,6 +7,11 @@
  * itself can be lost at any moment: what is to be done follows from the desired state and from what
  * podman lists (decide.h).
  *
+ * A deployment ends by a delete marker for its key, and by nothing else: a key that is merely absent
+ * may have been lost with its bucket. So a workload is wanted (a value came), doomed (a marker came),
+ * or an orphan: there are containers of it and nobody said anything. Orphans are left alone and
+ * reported, so that the operator can say what shall become of them.
+ *
  * A deployment's container for a service is called "<deployment>.<service>"; while it is being
  * replaced, the new one is "<deployment>.<service>.next". Neither name contains a dot, so these are
  * unique.
@@ -17,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/map.h"
 #include "fleet/agent/digest.h"
 #include "fleet/wire/device.h"
 #include "fleet/wire/score.h"
@@ -73,14 +79,16 @@ struct action {
 /* One deployment. */
 struct workload {
     char *name;
-    bool wanted; /* false: to be torn down and forgotten */
+    bool wanted;
+    bool orphan; /* neither: it is doomed, to be torn down and forgotten */
     char *bytes; /* of the score, as received; NULL when it was never wanted */
     size_t len;
     char *bad; /* why the score cannot be decoded; its containers are left alone */
     struct score score;
     struct task *tasks;
     size_t n_tasks;
-    bool seen; /* in the snapshot that is coming in */
+    bool seen;   /* in the snapshot that is coming in */
+    bool missed; /* not in the last one, although it is wanted */
 
     bool busy; /* an action is under way; it holds `acting` */
     struct action acting;
@@ -105,6 +113,8 @@ struct world {
     size_t n_observed;
     unsigned listings;        /* started so far */
     unsigned listed;          /* the number of the listing that `observed` is from; 0: none yet */
+    struct map deleted;       /* deployments with a delete marker; a set */
+    bool in_snapshot;         /* one is coming in */
     bool knows_all;           /* a whole snapshot of the desired state was seen */
     char *podman_failure;     /* why the last listing failed; NULL: it did not */
     int64_t podman_failed_ms; /* since when */
@@ -120,20 +130,23 @@ const struct observed *world_container(const struct world *w, const char *name);
 /* The desired state of a deployment. False when nothing changed: the bytes are those that are known.
  * A score that cannot be decoded is taken note of. */
 bool world_want(struct world *w, const char *deployment, const char *bytes, size_t len);
-/* Not desired any more. False when that was known. */
+/* A delete marker. False when nothing follows from it: the workload is doomed already; or there is
+ * none, and the marker is one of a snapshot, which brings all that ever were. One that comes alone is
+ * about something: a workload is made for it, so that its state is deleted. */
 bool world_unwant(struct world *w, const char *deployment);
 
-/* A snapshot of the desired state: begin, world_saw() for each key, end. At the end `gone` is called
- * for each workload that is wanted and was not seen (the caller unwants it). */
+/* A snapshot of the desired state: begin, world_saw() for each value, end. At the end `kept` is
+ * called for each workload that is wanted and was in the snapshot before, but is not in this one. */
 void world_snapshot_begin(struct world *w);
 void world_saw(struct world *w, const char *deployment);
-void world_snapshot_end(struct world *w, void (*gone)(const char *deployment, void *userdata),
+void world_snapshot_end(struct world *w, void (*kept)(const char *deployment, void *userdata),
                         void *userdata);
 
 /* A listing starts; returns its number. */
 unsigned world_listing(struct world *w);
-/* Its outcome. Takes over `items`, in any order. After a whole snapshot, workloads are made (not
- * wanted) for deployments that only containers know of. */
+/* Its outcome. Takes over `items`, in any order. After a whole snapshot, workloads are made for
+ * deployments that only containers know of: doomed ones where there is a delete marker, else
+ * orphans. */
 void world_observe(struct world *w, unsigned listing, struct observed *items, size_t n);
 void world_podman_failed(struct world *w, const char *reason, int64_t now_ms);
 
