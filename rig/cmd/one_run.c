@@ -149,8 +149,8 @@ static void bring_up(struct session *s)
     run_result_add(&s->ret->result, "lab", interrupted(s) ? RESULT_INTERRUPTED : RESULT_FAILED,
                    took, why);
     run_result_skip(&s->ret->result, s->config->scenario);
-    s->ret->no_lab = !interrupted(s);
-    if (s->ret->no_lab)
+    s->ret->no_lab = !interrupted(s) && !(s->lab && lab_component_failed(s->lab));
+    if (!interrupted(s))
         progress_line(p, "FAIL  lab (%s)\n  %s", duration_format(took, text), why);
     gather_evidence(s);
 }

@@ -203,6 +203,13 @@ static int learn_identity(struct lab *lab, struct lab_member *m, const struct de
     return 0;
 }
 
+/* The outcome of a component's score. */
+static int component(struct lab *lab, int r)
+{
+    lab->component_failed |= r < 0;
+    return r;
+}
+
 static int deploy_agent(struct lab *lab, const struct lab_member *m,
                         const struct device_host *device, struct err **err)
 {
@@ -229,7 +236,8 @@ static int deploy_agent(struct lab *lab, const struct lab_member *m,
         return r;
     url = xasprintf("nats://%s", endpoint);
     agent.nats_url = url;
-    if ((r = agent_score_deploy(&agent, device, lab->bus, HEARTBEAT_MS, &outcome, err)) < 0)
+    r = component(lab, agent_score_deploy(&agent, device, lab->bus, HEARTBEAT_MS, &outcome, err));
+    if (r < 0)
         return r;
     say(lab, "agent: %s", outcome.detail);
     return 0;
@@ -288,12 +296,10 @@ static int start_servers(struct lab *lab, struct err **err)
                                .password = lab->password,
                                .device_user = NATS_DEVICE_USER,
                                .device_password = lab->device_password };
-    struct operator_score operator= {
-        .program = program,
-        .nats_user = NATS_USER,
-        .nats_password = lab->password,
-        .unreachable_after_ms = lab->unreachable_after_ms
-    };
+    struct operator_score op = { .program = program,
+                                 .nats_user = NATS_USER,
+                                 .nats_password = lab->password,
+                                 .unreachable_after_ms = lab->unreachable_after_ms };
     const struct kube_api *api;
     struct outcome outcome = { 0 };
     size_t phase = phase_begin(lab, "Kubernetes API");
@@ -305,16 +311,16 @@ static int start_servers(struct lab *lab, struct err **err)
     phase_end(lab, phase);
     api = control_plane_api(lab->control);
     phase = phase_begin(lab, "custom resource definitions");
-    if ((r = crd_score_deploy(api, &outcome, err)) < 0)
+    if ((r = component(lab, crd_score_deploy(api, &outcome, err))) < 0)
         return r;
     phase_end(lab, phase);
     phase = phase_begin(lab, "NATS");
-    if ((r = nats_score_deploy(&nats, host, &outcome, err)) < 0 ||
+    if ((r = component(lab, nats_score_deploy(&nats, host, &outcome, err))) < 0 ||
         (r = connect_bus(lab, host, err)) < 0)
         return r;
     phase_end(lab, phase);
     phase = phase_begin(lab, "operator");
-    if ((r = operator_score_deploy(&operator, host, api, &outcome, err)) < 0)
+    if ((r = component(lab, operator_score_deploy(&op, host, api, &outcome, err))) < 0)
         return r;
     phase_end(lab, phase);
     return 0;
@@ -392,6 +398,11 @@ int lab_up(struct lab *lab, struct err **err)
             (r = enrol(lab, &lab->members[i], err)) < 0)
             return r;
     return lab_check(lab, err);
+}
+
+bool lab_component_failed(const struct lab *lab)
+{
+    return lab->component_failed;
 }
 
 void lab_free(struct lab *lab)

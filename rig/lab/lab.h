@@ -47,6 +47,9 @@ struct lab;
 
 int lab_new(const struct lab_config *config, struct lab **ret, struct err **err);
 int lab_up(struct lab *lab, struct err **err);
+/* What made lab_up() fail: a component of the fleet (its deployment or its smoke test), or else this
+ * host, which could not provide what a lab is made of. */
+bool lab_component_failed(const struct lab *lab);
 void lab_free(struct lab *lab);
 DEFINE_CLEANUP(struct lab *, lab_free)
 

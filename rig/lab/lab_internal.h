@@ -31,6 +31,8 @@ struct lab {
     char *key_path, *public_key;
     char *password, *device_password; /* of NATS, made for this run */
 
+    bool component_failed;
+
     int64_t began_ms;
     struct lab_phase *phases;
     size_t n_phases, cap_phases;
