@@ -53,7 +53,7 @@ recipe_digest() {
 }
 
 stat_files() {
-	(cd "$1" && sed 's/^[^ ]*  //' SHA256SUMS | tr '\n' '\0' | xargs -0 stat -c '%s %Y %n' --)
+	(cd "$1" && sed 's/^[^ ]*  //' SHA256SUMS | tr '\n' '\0' | xargs -0 stat -c '%s %.9Y %n' --)
 }
 
 seal() {
