@@ -113,6 +113,7 @@ static void list_ends(struct step *s, enum source source)
     if (first && source == SOURCE_STATE)
         touch_all_deps(w);
     open_gate(s);
+    reports_judge(s);
 }
 
 void decide(struct world *w, const struct event *event, struct actions *actions)
@@ -145,8 +146,9 @@ void decide(struct world *w, const struct event *event, struct actions *actions)
         break;
     case EVENT_BUS_DOWN:
         w->bus_up = false;
-        /* Silence means nothing until the next list is whole. */
-        w->listing[SOURCE_HEARTBEAT] = true;
+        /* What the buckets say, and silence, mean nothing until the next lists are whole. */
+        for (enum source i = SOURCE_DESIRED; i < SOURCES; i++)
+            w->listing[i] = true;
         break;
     case EVENT_TIME:
         break;

@@ -16,6 +16,11 @@
  * that list is whole, not before.
  *
  * A Deployment whose spec cannot be used changes nothing on its devices: what runs goes on running.
+ *
+ * Devices tear down only what has a delete marker in desired-state (docs/adr/0007), and markers can
+ * be lost with the bucket. So for what a device reports, that nothing wants of it and of which the
+ * bucket has neither value nor marker, a marker is written: once, only while nothing is being listed,
+ * and after the device has told its labels, so that no Deployment is overlooked.
  */
 
 #include "base/err.h"

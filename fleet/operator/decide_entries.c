@@ -71,6 +71,7 @@ static void desired_seen(struct step *s, const struct event *e)
             tell_bad(s, e, err);
         return;
     }
+    world_mark_deleted(w, e->key, !e->value);
     if (!e->value && !map_get(&w->cells, e->key))
         return;
     c = world_cell_of(w, key.device, key.deployment);
@@ -85,6 +86,14 @@ static void desired_seen(struct step *s, const struct event *e)
     if (name_frozen(c->name) && !c->matched)
         blob_set(w, &c->want, c->have);
     cell_refresh(w, c);
+}
+
+/* Markers that the last full list did not hold were lost. */
+static void markers_sweep(struct world *w)
+{
+    MAP_EACH(e, &w->deleted)
+    if ((uintptr_t)e->value != w->epoch[SOURCE_DESIRED])
+        map_remove(&w->deleted, e->key);
 }
 
 static void desired_lost(struct step *s, struct cell *c)
@@ -165,7 +174,7 @@ static void info_seen(struct step *s, const struct event *e)
     }
     d = world_device(w, key.device);
     d->info_epoch = w->epoch[SOURCE_INFO];
-    other = !labels_equal(device_labels(d), &info.labels) || !device_known(d);
+    other = !d->has_info || !labels_equal(&d->labels, &info.labels);
     if (!d->has_info && !d->has_object && w->whole[SOURCE_DEVICES])
         add_log(s, false, "device %s is new", d->id);
     d->has_info = true;
@@ -394,6 +403,8 @@ void entries_sweep(struct step *s, enum source source)
 
     if (source == SOURCE_INFO)
         infos_sweep(s);
+    if (source == SOURCE_DESIRED)
+        markers_sweep(w);
     if (source != SOURCE_DESIRED && source != SOURCE_STATE)
         return;
     MAP_EACH(e, &w->cells)
@@ -413,5 +424,16 @@ void entries_sweep(struct step *s, enum source source)
             else
                 cell_refresh(w, c);
         }
+    }
+}
+
+void reports_judge(struct step *s)
+{
+    MAP_EACH(e, &s->w->cells)
+    {
+        struct cell *c = e->value;
+
+        if (c->reported && !c->matched)
+            cell_refresh(s->w, c);
     }
 }

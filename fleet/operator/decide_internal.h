@@ -30,6 +30,8 @@ void objects_sweep(struct step *s, enum source source);
 /* decide_entries.c: entries of the buckets. */
 void entry_seen(struct step *s, const struct event *e);
 void entries_sweep(struct step *s, enum source source);
+/* Looks at everything that is reported and that nobody wants. */
+void reports_judge(struct step *s);
 /* Time passed: devices may have become unreachable. */
 void hearts_check(struct step *s);
 /* The heartbeats were interrupted on our side: everybody gets the whole time again. */

@@ -65,13 +65,17 @@ static void plan_cell(struct step *s, struct cell *c)
     const struct dep *owner = c->name->owner;
     struct action *a;
 
-    if (c->flying || c->have == c->want)
+    if (c->flying || (c->have == c->want && !cell_needs_marker(s->w, c)))
         return;
     /* The finalizer comes first, so that no key can be left behind; its arrival queues the cell. */
     if (c->want && owner && !owner->invalid && !owner->object.has_finalizer)
         return;
     if (!is_due(s, &c->retry, &s->w->later_dirty, &c->in_dirty))
         return;
+    if (!c->want && !c->have && !c->retry.wait_ms)
+        add_log(s, false,
+                "device %s reports %s, which nothing wants: it is told that it is deleted",
+                c->device->id, c->name->name);
     a = add_action(s, c->want ? ACTION_WRITE : ACTION_DELETE, c->key);
     a->value = c->want ? c->want->text : NULL;
     blob_set(s->w, &c->sent, c->want);
@@ -96,6 +100,8 @@ static void write_done(struct step *s, const struct event *e)
     } else {
         c->retry.wait_ms = 0;
         c->acked = true;
+        if (!c->sent)
+            world_mark_deleted(w, c->key, true);
     }
     /* Done when the watch has shown it already; else that will tell. */
     if (e->failure || c->have == c->sent) {

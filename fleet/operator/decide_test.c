@@ -33,7 +33,7 @@ static void play_trace(const char *name)
 
 static const char *const traces[] = { "start",        "restart", "select",  "delete",
                                       "names",        "reach",   "corrupt", "broken",
-                                      "broken-start", "lost",    "report" };
+                                      "broken-start", "lost",    "report",  "marker" };
 
 TEST(decisions_are_as_their_traces_say)
 {

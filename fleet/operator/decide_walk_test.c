@@ -137,21 +137,30 @@ static void list_again(struct walk *k, enum source source, bool lost)
             if (source != SOURCE_DESIRED && !str_starts(e->key, prefix))
                 continue;
             if (lost) {
-                free(e->value);
-                e->value = NULL;
+                free(map_remove(map, e->key));
+                continue;
             }
-            if (e->value)
-                feed(&k->p, (struct event){ .type = EVENT_ENTRY,
-                                            .source = source,
-                                            .key = key,
-                                            .value = e->value,
-                                            .len = strlen(e->value),
-                                            .revision = ++k->p.revision,
-                                            .stored_ms = WALL_START_MS + k->p.now_ms });
+            feed(&k->p, (struct event){ .type = EVENT_ENTRY,
+                                        .source = source,
+                                        .key = key,
+                                        .value = e->value, /* NULL: a delete marker */
+                                        .len = e->value ? strlen(e->value) : 0,
+                                        .revision = ++k->p.revision,
+                                        .stored_ms = WALL_START_MS + k->p.now_ms });
         }
     }
     feed(&k->p, (struct event){ .type = EVENT_END, .source = source });
     buf_reset(&k->p.out);
+}
+
+/* A connection that comes back brings every list again. */
+static void connect(struct walk *k)
+{
+    bool was_up = k->p.w.bus_up;
+
+    step(k, "up");
+    for (enum source i = SOURCE_DESIRED; !was_up && i < SOURCES; i++)
+        list_again(k, i, false);
 }
 
 static void finish_one(struct walk *k)
@@ -216,7 +225,10 @@ static void random_step(struct walk *k)
             list_again(k, pick(2) ? SOURCE_DESIRED : SOURCE_STATE, true);
         break;
     case 11:
-        step(k, "%s", pick(2) ? "up" : "down");
+        if (pick(2))
+            connect(k);
+        else
+            step(k, "down");
         break;
     case 12:
         step(k, "+%u", pick(3));
@@ -264,6 +276,14 @@ static bool is_broken(const json_t *dep)
     return strchr(json_path_str(dep, "spec.score.type"), ' ') != NULL;
 }
 
+static bool has_marker(struct walk *k, const char *key)
+{
+    MAP_EACH(e, &k->p.written)
+    if (str_eq(e->key, key))
+        return !e->value;
+    return false;
+}
+
 static void check_name(struct walk *k, const char *name)
 {
     const json_t *owner = owner_of(k, name);
@@ -274,7 +294,7 @@ static void check_name(struct walk *k, const char *name)
     if (owner && is_broken(owner))
         return;
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-        const char *group = group_of(k, ids[i]), *state;
+        const char *group = group_of(k, ids[i]), *info, *state;
         CLEANUP_FREE char *want = NULL;
 
         if (owner && group &&
@@ -282,6 +302,10 @@ static void check_name(struct walk *k, const char *name)
             want = json_text_sorted(json_path(owner, "spec.score"));
         k->right &= check_str(map_get(&k->p.written, key_desired(key, ids[i], name)), want);
         state = fact(k, SOURCE_STATE, key_state(key, ids[i], name));
+        /* Somebody has to tell a device that it runs what nobody wants. */
+        info = fact(k, SOURCE_INFO, key_info(key, ids[i]));
+        if (state && !want && info && strstr(info, "\"group\""))
+            k->right &= check_true(has_marker(k, key_desired(key, ids[i], name)));
         matched += want != NULL;
         ran += want && state && strstr(state, "Running");
     }
@@ -297,7 +321,7 @@ static void come_to_rest(struct walk *k, bool lists)
 {
     int rounds = 0;
 
-    step(k, "up");
+    connect(k);
     for (enum source i = 0; lists && i < SOURCES; i++)
         list_again(k, i, false);
     do {

@@ -188,9 +188,33 @@ static void count(struct world *w, struct cell *c)
     name_touch(w, n);
 }
 
+void world_mark_deleted(struct world *w, const char *key, bool deleted)
+{
+    if (deleted)
+        map_put(&w->deleted, key, (void *)(uintptr_t)w->epoch[SOURCE_DESIRED]);
+    else
+        map_remove(&w->deleted, key);
+}
+
+/* Nobody is in the middle of telling us something. */
+static bool all_is_known(const struct world *w)
+{
+    for (enum source i = 0; i < SOURCE_HEARTBEAT; i++)
+        if (!w->whole[i] || w->listing[i])
+            return false;
+    return w->open;
+}
+
+bool cell_needs_marker(const struct world *w, const struct cell *c)
+{
+    return c->reported && !c->matched && !c->want && !cell_holds(c) && !name_frozen(c->name) &&
+           c->device->has_info && all_is_known(w) && !map_get(&w->deleted, c->key);
+}
+
 void cell_refresh(struct world *w, struct cell *c)
 {
-    bool unsettled = (c->flying && !c->acked) || cell_holds(c) != c->want;
+    bool unsettled =
+            (c->flying && !c->acked) || cell_holds(c) != c->want || cell_needs_marker(w, c);
     struct name *n = c->name;
     struct device *d = c->device;
 
@@ -286,4 +310,5 @@ void world_done(struct world *w)
     map_done(&w->names);
     map_done(&w->blobs);
     map_done(&w->bad);
+    map_done(&w->deleted);
 }

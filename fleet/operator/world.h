@@ -72,7 +72,7 @@ struct name {
     struct dep *owner;      /* NULL: nobody; its keys go */
     size_t counts[TALLIES];
     struct list failed; /* cells that count as failed, the newest report last */
-    size_t unsettled;   /* cells whose key is not known to hold what it shall */
+    size_t unsettled;   /* cells whose key is not known to hold, or be marked, as it shall */
     unsigned pins;      /* walks that are under way: it stays although nothing mentions it */
 };
 
@@ -155,9 +155,10 @@ struct world {
     struct map devices; /* id -> struct device */
     struct map blobs;   /* text -> struct blob */
     struct map bad;     /* "bucket key" -> revision of the corrupt message that was told */
+    struct map deleted; /* keys of desired-state with a delete marker -> epoch it was seen in */
 
     bool whole[SOURCES];     /* has been listed wholly once */
-    bool listing[SOURCES];   /* a full list is under way */
+    bool listing[SOURCES];   /* a full list is under way, or due */
     unsigned epoch[SOURCES]; /* number of full lists begun */
     bool open;               /* enough is known to change desired state */
     bool bus_up;
@@ -210,6 +211,14 @@ static inline struct blob *cell_holds(const struct cell *c)
 {
     return c->flying && c->acked ? c->sent : c->have;
 }
+
+/* A device tears a deployment down only when the key has a delete marker. Does this key need one: is
+ * something reported that nothing wants, although the bucket says nothing about it? False as long as
+ * anything is being listed, and before the device has told its labels. */
+bool cell_needs_marker(const struct world *w, const struct cell *c);
+
+/* The bucket has a delete marker for `key`, or has none any more. */
+void world_mark_deleted(struct world *w, const char *key, bool deleted);
 
 /* To be called after any change of a cell: counts it, queues it when its key must change, and frees
  * it when nothing is left of it. */
