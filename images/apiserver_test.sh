@@ -9,36 +9,6 @@
 artefact=$("$IMAGES/apiserver.sh" --cached 2>/dev/null) || skip_all 'there is no crd-apiserver: run images/apiserver.sh'
 
 k() {
-	local name=$1 start=${EPOCHREALTIME/./} verdict=ok
-	shift
-	count=$((count + 1))
-	if ! "$@" >out 2>&1; then
-		verdict='not ok'
-		failures=$((failures + 1))
-	fi
-	printf '%s %d - %s # %d ms\n' "$verdict" $count "$name" $(((${EPOCHREALTIME/./} - start) / 1000))
-	[ "$verdict" = ok ] || tail -n 20 out | sed 's/^/#   /'
-}
-
-# says TEXT COMMAND...: succeeds and prints TEXT somewhere.  refuses: fails and prints TEXT.
-says() {
-	local text=$1 answer
-	shift
-	answer=$("$@" 2>&1) || { echo "$answer"; return 1; }
-	echo "$answer"
-	[[ $answer == *"$text"* ]]
-}
-
-refuses() {
-	local text=$1 answer
-	shift
-	answer=$("$@" 2>&1) && { echo "accepted: $answer"; return 1; }
-	echo "$answer"
-	[[ $answer == *"$text"* ]]
-}
-
-# until_ok SECONDS COMMAND...: until it succeeds.
-until_ok() {
 	local end=$((SECONDS + $1))
 	shift
 	until "$@"; do
@@ -183,6 +153,11 @@ core_type() {
 	k create "$@" && k delete "$1" "${@: -1}"
 }
 
+# Each core type by server-side apply, which needs its description.
+applied() {
+	k apply --server-side -f - <<<"{apiVersion: $1, kind: $2, metadata: {name: applied}}"
+}
+
 stops() {
 	local pid=${pids[1]}
 	kill -TERM "$pid" && until_ok 10 eval "! kill -0 $pid 2>/dev/null"
@@ -209,6 +184,10 @@ check 'a finalizer holds the object' finalizer_holds
 check 'namespaces are stored' core_type namespace blue
 check 'configmaps are stored' core_type configmap blue
 check 'secrets are stored' core_type secret generic blue
+check 'namespaces are applied' applied v1 Namespace
+check 'configmaps are applied' applied v1 ConfigMap
+check 'secrets are applied' applied v1 Secret
+check 'leases are applied' applied coordination.k8s.io/v1 Lease
 check 'leases and events are served' says leases k api-resources
 check 'a token of system:masters may' says customresourcedefinition k_as robot get crd -o name
 check 'another group may not' refuses Forbidden k_as guest get wg
