@@ -32,11 +32,3 @@ json_t *json_path(const json_t *value, const char *path);
 const char *json_path_str(const json_t *value, const char *path);
 /* The integer there, or `otherwise`. */
 json_int_t json_path_int(const json_t *value, const char *path, json_int_t otherwise);
-
-/* Members of an object with their type checked. An optional member that is absent or null leaves
- * *ret alone. */
-int json_need_str(const json_t *obj, const char *key, const char **ret, struct err **err);
-int json_opt_str(const json_t *obj, const char *key, const char **ret, struct err **err);
-int json_need_obj(const json_t *obj, const char *key, json_t **ret, struct err **err);
-int json_opt_bool(const json_t *obj, const char *key, bool *ret, struct err **err);
-int json_opt_int(const json_t *obj, const char *key, json_int_t *ret, struct err **err);

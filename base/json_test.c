@@ -109,67 +109,6 @@ TEST(paths_walk_objects_and_arrays)
     check_true(!json_path(NULL, "a"));
 }
 
-TEST(members_are_checked_for_presence_and_type)
-{
-    CLEANUP_JSON json_t *v = parse("{\"s\":\"x\",\"i\":7,\"r\":1.5,\"t\":true,\"f\":false,"
-                                   "\"o\":{},\"l\":[],\"n\":null}");
-    CLEANUP_ERR struct err *err = NULL;
-    const char *s = "before";
-    json_t *o = NULL;
-    json_int_t i = 42;
-    bool b = false;
-
-    check_ok(json_need_str(v, "s", &s, &err), err);
-    check_str(s, "x");
-    check_ok(json_opt_int(v, "i", &i, &err), err);
-    check_int(i, 7);
-    check_ok(json_opt_bool(v, "t", &b, &err), err);
-    check_true(b);
-    check_ok(json_opt_bool(v, "f", &b, &err), err);
-    check_true(!b);
-    check_ok(json_need_obj(v, "o", &o, &err), err);
-    check_true(json_is_object(o));
-
-    check_int(json_need_str(v, "gone", &s, &err), -EBADMSG);
-    check_str(err_text(err), "\"gone\" is missing");
-    check_int(json_need_str(v, "n", &s, &err), -EBADMSG);
-    check_str(err_text(err), "\"n\" is missing");
-    check_int(json_need_str(v, "i", &s, &err), -EBADMSG);
-    check_str(err_text(err), "\"i\" is an integer instead of a string");
-    check_int(json_opt_str(v, "l", &s, &err), -EBADMSG);
-    check_str(err_text(err), "\"l\" is an array instead of a string");
-    check_int(json_opt_int(v, "r", &i, &err), -EBADMSG);
-    check_str(err_text(err), "\"r\" is a number with a fraction instead of an integer");
-    check_int(json_opt_bool(v, "s", &b, &err), -EBADMSG);
-    check_str(err_text(err), "\"s\" is a string instead of a boolean");
-    check_int(json_need_obj(v, "l", &o, &err), -EBADMSG);
-    check_int(json_need_str(NULL, "s", &s, &err), -EBADMSG);
-    check_str(err_text(err), "expected an object with \"s\", not nothing");
-    check_int(json_opt_str(json_object_get(v, "l"), "s", &s, &err), -EBADMSG);
-
-    /* Untouched by all these failures. */
-    check_str(s, "x");
-    check_int(i, 7);
-    check_true(!b);
-}
-
-TEST(an_optional_member_that_is_absent_or_null_leaves_the_default)
-{
-    CLEANUP_JSON json_t *v = parse("{\"n\":null}");
-    CLEANUP_ERR struct err *err = NULL;
-    const char *s = "default";
-    json_int_t i = 42;
-    bool b = true;
-
-    check_ok(json_opt_str(v, "n", &s, &err), err);
-    check_ok(json_opt_str(v, "gone", &s, &err), err);
-    check_ok(json_opt_int(v, "n", &i, &err), err);
-    check_ok(json_opt_bool(v, "gone", &b, &err), err);
-    check_str(s, "default");
-    check_int(i, 42);
-    check_true(b);
-}
-
 TEST(the_wide_parser_takes_what_an_api_server_stores)
 {
     static const struct {

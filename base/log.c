@@ -39,14 +39,6 @@ void log_set_level(enum log_level level)
     atomic_store(&threshold, (int)level);
 }
 
-int log_level_from(const char *name)
-{
-    for (size_t i = LOG_LEVEL_ERROR; i < ARRAY_LEN(levels); i++)
-        if (strcmp(levels[i].name, name) == 0)
-            return (int)i;
-    return -1;
-}
-
 /* JOURNAL_STREAM=DEVICE:INODE is inherited by everything below a unit; it only holds while stderr
  * still is that very stream (systemd.exec(5)). */
 static void look_for_journal(void)

@@ -156,14 +156,4 @@ TEST(lines_of_threads_do_not_mix)
     check_int(whole, 800);
 }
 
-TEST(levels_have_names)
-{
-    check_int(log_level_from("error"), LOG_LEVEL_ERROR);
-    check_int(log_level_from("warning"), LOG_LEVEL_WARNING);
-    check_int(log_level_from("info"), LOG_LEVEL_INFO);
-    check_int(log_level_from("debug"), LOG_LEVEL_DEBUG);
-    check_int(log_level_from("INFO"), -1);
-    check_int(log_level_from(""), -1);
-}
-
 CHECK_MAIN()

@@ -9,24 +9,6 @@
 artefact=$("$IMAGES/apiserver.sh" --cached 2>/dev/null) || skip_all 'there is no crd-apiserver: run images/apiserver.sh'
 
 k() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
-
-free_port() {
-	local port
-	while :; do
-		port=$((RANDOM % 20000 + 20000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-	done
-	echo $port
-}
-
-k() {
 	"$artefact/bin/kubectl" --kubeconfig admin.kubeconfig --cache-dir "$work/cache" --request-timeout 10s "$@"
 }
 

@@ -307,14 +307,6 @@ int podman_list(struct podman *p,
 
 /* --- images --------------------------------------------------------------------------------- */
 
-int podman_ping(struct podman *p, podman_done done, void *userdata, struct err **err)
-{
-    struct op *op = op_new(p, "asking", "podman", userdata);
-
-    op->done = done;
-    return op_start(op, "GET", API "/_ping", NULL, CALL_MS, 0, err);
-}
-
 static int read_exists(struct op *op, const struct http_response *response, struct err **err)
 {
     op->exists = response->status == 204;

@@ -64,8 +64,6 @@ int podman_list(struct podman *p,
                 void (*done)(const struct containers *list, const struct err *failure,
                              void *userdata),
                 void *userdata, struct err **err);
-/* Whether podman answers at all. */
-int podman_ping(struct podman *p, podman_done done, void *userdata, struct err **err);
 int podman_image_exists(struct podman *p, const char *image,
                         void (*done)(bool exists, const struct err *failure, void *userdata),
                         void *userdata, struct err **err);

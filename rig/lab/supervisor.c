@@ -352,25 +352,6 @@ pid_t supervisor_pid(const struct supervisor *s, const char *name)
     return c && running(c) ? c->proc.pid : 0;
 }
 
-long supervisor_rss_kb(const struct supervisor *s, const char *name)
-{
-    struct child *c = find(s, name);
-    CLEANUP_FREE char *path = NULL;
-    CLEANUP_FCLOSE FILE *f = NULL;
-    char line[256];
-    long kb;
-
-    if (!c || !running(c))
-        return -1;
-    path = xasprintf("/proc/%d/status", (int)c->proc.pid);
-    if (!(f = fopen(path, "re")))
-        return -1;
-    while (fgets(line, sizeof(line), f))
-        if (sscanf(line, "VmRSS: %ld", &kb) == 1)
-            return kb;
-    return -1;
-}
-
 const struct service_host *supervisor_service_host(struct supervisor *s, const char *devices_see)
 {
     return services_host(s->services, devices_see);

@@ -59,8 +59,6 @@ int supervisor_check(struct supervisor *s, struct err **err);
 const char *supervisor_log(const struct supervisor *s, const char *name);
 /* 0 when it does not run. */
 pid_t supervisor_pid(const struct supervisor *s, const char *name);
-/* Resident memory in KiB, -1 when it does not run. */
-long supervisor_rss_kb(const struct supervisor *s, const char *name);
 
 /* The capability. Owned by the supervisor. `devices_see` is the address by which devices reach this
  * host's loopback: "10.0.2.2" with user networking; NULL: as said before, if ever. */

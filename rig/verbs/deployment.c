@@ -261,22 +261,29 @@ static int remember(struct verb_run *run, const struct sentence *s, struct err *
     return 0;
 }
 
-/* What podman had when the step began and what it has now, which the sample tells. */
+/* What podman had when the step began and what it has now, which the sample tells. 1 when there is
+ * something to compare; 0 when there is not, and the sample says why. */
 static int look_back(struct verb_run *run, const struct sentence *s, const char *device,
                      const json_t **ret_then, json_t **ret_now, struct sample *ret,
                      struct err **err)
 {
     CLEANUP_CONTAINERS struct seen_containers list = { 0 };
     CLEANUP_FREE char *key = memory_key(s, device), *text = NULL;
+    const json_t *then = json_object_get(run->memory, key);
     int r;
 
+    if (look_is_off(run, device, ret))
+        return 0;
     r = containers_look(run, device, deployment_name(s), &list, err);
     if (r < 0)
         return r;
+    if (json_object_size(then) == 0)
+        return seen(ret, VERDICT_NEVER, "there was no container when the step began");
     text = containers_text(&list);
-    *ret_then = json_object_get(run->memory, key);
+    *ret_then = then;
     *ret_now = ids_of(&list);
-    return seen(ret, VERDICT_NO, "podman has %s", text);
+    seen(ret, VERDICT_NO, "podman has %s", text);
+    return 1;
 }
 
 static int look_recreated(struct verb_run *run, const struct sentence *s, const char *device,
@@ -286,15 +293,10 @@ static int look_recreated(struct verb_run *run, const struct sentence *s, const 
     const json_t *then = NULL;
     const char *id;
     json_t *started;
-    int r;
+    int r = look_back(run, s, device, &then, &now, ret, err);
 
-    if (look_is_off(run, device, ret))
-        return 0;
-    r = look_back(run, s, device, &then, &now, ret, err);
-    if (r < 0)
+    if (r <= 0)
         return r;
-    if (json_object_size(then) == 0)
-        return seen(ret, VERDICT_NEVER, "there was no container when the step began");
     ret->verdict = json_object_size(now) > 0 ? VERDICT_YES : VERDICT_NO;
     json_object_foreach(now, id, started)
     {
@@ -309,17 +311,11 @@ static int look_not_recreated(struct verb_run *run, const struct sentence *s, co
 {
     CLEANUP_JSON json_t *now = NULL;
     const json_t *then = NULL;
-    int r;
+    int r = look_back(run, s, device, &then, &now, ret, err);
 
-    if (look_is_off(run, device, ret))
-        return 0;
-    r = look_back(run, s, device, &then, &now, ret, err);
-    if (r < 0)
-        return r;
-    if (json_object_size(then) == 0)
-        return seen(ret, VERDICT_NEVER, "there was no container when the step began");
-    ret->verdict = json_equal(then, now) ? VERDICT_YES : VERDICT_NEVER;
-    return 0;
+    if (r > 0)
+        ret->verdict = json_equal(then, now) ? VERDICT_YES : VERDICT_NEVER;
+    return r < 0 ? r : 0;
 }
 
 static int recreated_check(struct verb_run *run, const struct sentence *s, struct sample *ret,
