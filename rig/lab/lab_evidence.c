@@ -106,6 +106,17 @@ static void keep_logs(struct evidence *e)
 
 /* --- servers --------------------------------------------------------------------------------- */
 
+/* Without its etcd the API server lets every request run into its deadline. */
+static int can_answer(const struct lab *lab, struct err **err)
+{
+    static const char *const needed[] = { "etcd", "apiserver" };
+
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+        if (!supervisor_running(lab->supervisor, needed[i]))
+            return err_new(err, ENOTCONN, "not asked for, since %s does not run", needed[i]);
+    return 0;
+}
+
 /* False when the API server does not answer. */
 static bool keep_objects(struct evidence *e, const char *name, const char *path)
 {
@@ -113,7 +124,8 @@ static bool keep_objects(struct evidence *e, const char *name, const char *path)
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char *text = NULL;
 
-    if (kube_call(lab_kube(e->lab), "GET", path, NULL, NULL, &list, &err) < 0) {
+    if (can_answer(e->lab, &err) < 0 ||
+        kube_call(lab_kube(e->lab), "GET", path, NULL, NULL, &list, &err) < 0) {
         miss(e, err, "objects/%s", name);
         return false;
     }
