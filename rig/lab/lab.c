@@ -487,3 +487,11 @@ int lab_check(struct lab *lab, struct err **err)
         return r;
     return machines_check(lab->machines, err);
 }
+
+const char *lab_event_text(enum lab_event_kind kind)
+{
+    static const char *const texts[] = { "start",  "ready", "stop",  "died", "pause",
+                                         "resume", "link",  "state", "log" };
+
+    return texts[kind];
+}

@@ -17,6 +17,24 @@
 #include "rig/lab/machines.h"
 #include "rig/lab/supervisor.h"
 
+/* What happens to a device or a component, for timelines. */
+enum lab_event_kind {
+    LAB_START, /* switched on, started */
+    LAB_READY, /* serves: logged in to, answers */
+    LAB_STOP,  /* stopped, power cut, killed: by the rig */
+    LAB_DIED,  /* ended by itself */
+    LAB_PAUSE,
+    LAB_RESUME,
+    LAB_LINK,  /* its network changed: text says how */
+    LAB_STATE, /* what the platform says of it changed: "Reachable=False", "hello: Running" */
+    LAB_LOG,   /* a notable line of its log */
+};
+const char *lab_event_text(enum lab_event_kind kind); /* "start", "ready", ... */
+
+/* Called from any thread, one call at a time. `lane` is the device's or the component's name. */
+typedef void lab_on_event(enum lab_event_kind kind, const char *lane, const char *text,
+                          void *userdata);
+
 struct lab_device {
     const char *name;
     const char *const *labels; /* "key=value", NULL-terminated */
@@ -40,6 +58,7 @@ struct lab_config {
     const volatile sig_atomic_t *stop;
     /* Phases for people: "machine edge-1: waiting for SSH". */
     void (*progress)(const char *line, void *userdata);
+    lab_on_event *event; /* NULL: nobody listens */
     void *userdata;
 };
 

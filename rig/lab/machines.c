@@ -25,39 +25,13 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
-#include "rig/lab/domain_xml.h"
 #include "rig/lab/kvm_probe.h"
-#include "rig/lab/remote.h"
-#include "rig/lab/virt.h"
+#include "rig/lab/machines_internal.h"
 
 #define OVERLAY_MIN_BYTES (1536LL << 20) /* what a run of containers writes, with room */
 #define SSH_PORT 22
 #define MONITOR_MAX 256
 #define CONSOLE_TAIL 2048
-
-struct machine {
-    struct machines *all;
-    char *name, *domain_name, *dir, *disk, *console, *pin;
-    char *arch, *image, *ssh_key;
-    int cpus, memory_mb;
-    virDomainPtr domain;
-    char uuid[VIR_UUID_STRING_BUFLEN]; /* "" before the first definition */
-    bool wanted;
-    struct domain_forward *forwards;
-    size_t n_forwards, cap_forwards;
-    struct remote *remote;
-    struct machine *next;
-};
-
-struct machines {
-    struct supervisor *supervisor;
-    char *dir, *cache_dir, *prefix, *ssh_key;
-    char *accel; /* as configured or found; NULL before the first machine */
-    struct virt virt;
-    struct machine *first;
-    struct machine_host host;
-    bool ignore_casualties;
-};
 
 static void machine_free(struct machine *v)
 {
@@ -83,7 +57,7 @@ static void machine_free(struct machine *v)
 }
 DEFINE_CLEANUP(struct machine *, machine_free)
 
-static struct machine *find(struct machines *m, const char *name)
+struct machine *machine_find(struct machines *m, const char *name)
 {
     for (struct machine *v = m->first; v; v = v->next)
         if (str_eq(v->name, name))
@@ -91,9 +65,9 @@ static struct machine *find(struct machines *m, const char *name)
     return NULL;
 }
 
-static int need(struct machines *m, const char *name, struct machine **ret, struct err **err)
+int machine_need(struct machines *m, const char *name, struct machine **ret, struct err **err)
 {
-    struct machine *v = find(m, name);
+    struct machine *v = machine_find(m, name);
 
     if (!v)
         return err_new(err, ENOENT, "there is no machine %s", name);
@@ -382,7 +356,7 @@ static bool is_as_specified(const struct machine *v, const struct machine_spec *
 static int remove_machine(void *impl, const char *name, struct err **err)
 {
     struct machines *m = impl;
-    struct machine *v = find(m, name), **at = &m->first;
+    struct machine *v = machine_find(m, name), **at = &m->first;
     CLEANUP_FREE char *dir = NULL;
 
     if (!v)
@@ -398,7 +372,7 @@ static int remove_machine(void *impl, const char *name, struct err **err)
 static int ensure(void *impl, const struct machine_spec *spec, bool *ret_changed, struct err **err)
 {
     struct machines *m = impl;
-    struct machine *v = find(m, spec->name);
+    struct machine *v = machine_find(m, spec->name);
     bool changed = false;
     int r;
 
@@ -422,7 +396,7 @@ static int reach(void *impl, const char *name, int64_t timeout_ms, const struct 
 {
     struct machine *v = NULL;
     CLEANUP_FREE char *line = NULL;
-    int r = need(impl, name, &v, err);
+    int r = machine_need(impl, name, &v, err);
 
     if (r < 0)
         return r;
@@ -510,7 +484,7 @@ const char *machines_uri(const struct machines *m)
 int machine_power_cut(struct machines *m, const char *name, struct err **err)
 {
     struct machine *v = NULL;
-    int r = need(m, name, &v, err);
+    int r = machine_need(m, name, &v, err);
 
     if (r < 0)
         return r;
@@ -525,7 +499,7 @@ int machine_power_cut(struct machines *m, const char *name, struct err **err)
 int machine_power_on(struct machines *m, const char *name, struct err **err)
 {
     struct machine *v = NULL;
-    int r = need(m, name, &v, err);
+    int r = machine_need(m, name, &v, err);
 
     if (r < 0)
         return r;
@@ -534,27 +508,34 @@ int machine_power_on(struct machines *m, const char *name, struct err **err)
 
 bool machine_powered(struct machines *m, const char *name)
 {
-    struct machine *v = find(m, name);
+    struct machine *v = machine_find(m, name);
 
     return v && virDomainIsActive(v->domain) == 1;
 }
 
-/* Tells the running emulator. It answers with a text, empty when all is well. */
+int machine_monitor(struct machine *v, const char *command, char **ret_answer, struct err **err)
+{
+    char *answer = NULL;
+    int r = 0;
+
+    if (virDomainQemuMonitorCommand(v->domain, command, &answer,
+                                    VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) < 0)
+        return virt_error(err, "machine %s: \"%s\"", v->name, command);
+    if (ret_answer)
+        *ret_answer = steal_ptr(answer);
+    else if (answer && *answer)
+        r = err_new(err, EIO, "machine %s: \"%s\": %s", v->name, command, answer);
+    free(answer);
+    return r;
+}
+
 static int forward_now(struct machine *v, uint16_t host, uint16_t guest, struct err **err)
 {
-    char command[MONITOR_MAX], *answer = NULL;
-    int r = 0;
+    char command[MONITOR_MAX];
 
     snprintf(command, sizeof(command), "hostfwd_add " DOMAIN_NETDEV " tcp:127.0.0.1:%u-:%u", host,
              guest);
-    if (virDomainQemuMonitorCommand(v->domain, command, &answer,
-                                    VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) < 0)
-        return virt_error(err, "forwarding a port to %u of machine %s", guest, v->name);
-    if (answer && *answer)
-        r = err_new(err, EADDRINUSE, "forwarding a port to %u of machine %s: %s", guest, v->name,
-                    answer);
-    free(answer);
-    return r;
+    return machine_monitor(v, command, NULL, err);
 }
 
 int machine_forward(struct machines *m, const char *name, uint16_t guest_port, uint16_t *ret_port,
@@ -562,7 +543,7 @@ int machine_forward(struct machines *m, const char *name, uint16_t guest_port, u
 {
     struct machine *v = NULL;
     uint16_t port = 0;
-    int r = need(m, name, &v, err);
+    int r = machine_need(m, name, &v, err);
 
     if (r < 0)
         return r;
@@ -583,14 +564,14 @@ int machine_forward(struct machines *m, const char *name, uint16_t guest_port, u
 
 const char *machine_console(struct machines *m, const char *name)
 {
-    struct machine *v = find(m, name);
+    struct machine *v = machine_find(m, name);
 
     return v ? v->console : NULL;
 }
 
 const char *machine_fingerprint(struct machines *m, const char *name)
 {
-    struct machine *v = find(m, name);
+    struct machine *v = machine_find(m, name);
 
     return v ? remote_fingerprint(v->remote) : NULL;
 }

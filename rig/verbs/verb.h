@@ -48,6 +48,10 @@ struct verb_impl {
     /* fault: takes it back at the end of the run, and succeeds when that was done before; NULL when
      * there is nothing to take back. */
     int (*undo)(struct verb_run *run, const struct sentence *s, struct err **err);
+    /* do, fault: the faults that this one takes back, e.g. "restore power" those of "cut power";
+     * NULL-terminated, NULL for none. Once it is done, an open fault by one of these verbs all of
+     * whose parameters but TEXT the sentence names, too, needs no undo any more. */
+    const struct verb_impl *const *heals;
     /* expect: before the step's actions, remembers what the check compares with. May be NULL. */
     int (*prepare)(struct verb_run *run, const struct sentence *s, struct err **err);
     /* expect: looks once. An error means that looking itself failed, which proves nothing. */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/* What machines.c and the files of their faults and of their snapshots share. */
+
+#include <libvirt/libvirt.h>
+
+#include "rig/lab/domain_xml.h"
+#include "rig/lab/machines.h"
+#include "rig/lab/remote.h"
+#include "rig/lab/virt.h"
+
+struct machine {
+    struct machines *all;
+    char *name, *domain_name, *dir, *disk, *console, *pin;
+    char *arch, *image, *ssh_key;
+    int cpus, memory_mb;
+    virDomainPtr domain;
+    char uuid[VIR_UUID_STRING_BUFLEN]; /* "" before the first definition */
+    bool wanted;
+    struct domain_forward *forwards;
+    size_t n_forwards, cap_forwards;
+    struct remote *remote;
+    struct machine *next;
+};
+
+struct machines {
+    struct supervisor *supervisor;
+    char *dir, *cache_dir, *prefix, *ssh_key;
+    char *accel; /* as configured or found; NULL before the first machine */
+    struct virt virt;
+    struct machine *first;
+    struct machine_host host;
+    bool ignore_casualties;
+};
+
+/* NULL when there is none of that name; machine_need() makes an error of it. */
+struct machine *machine_find(struct machines *m, const char *name);
+int machine_need(struct machines *m, const char *name, struct machine **ret, struct err **err);
+
+/* Sends a command of the human monitor to the running emulator. An answer that is not empty is an
+ * error unless `ret_answer` takes it; the caller frees it. */
+int machine_monitor(struct machine *v, const char *command, char **ret_answer, struct err **err);
