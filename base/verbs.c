@@ -42,7 +42,8 @@ struct parse {
     const struct verbs_option *builtin;  /* a built-in option that was given, or NULL */
     const char *builtin_value;
     struct verbs_args args;
-    char **positional; /* has room for every word of argv */
+    char **positional;         /* has room for every word of argv */
+    struct verbs_given *given; /* the same */
     size_t n_positional;
 };
 
@@ -65,6 +66,17 @@ const char *verbs_value(const struct verbs_args *args, const char *name)
 bool verbs_flag(const struct verbs_args *args, const char *name)
 {
     return verbs_value(args, name) != NULL;
+}
+
+char **verbs_values(const struct verbs_args *args, const char *name)
+{
+    const struct verbs_option *option = &args->options[index_of(args, name)];
+    char **values = NULL;
+
+    for (size_t i = 0; i < args->n_given; i++)
+        if (args->given[i].option == option)
+            strv_add(&values, args->given[i].value);
+    return values;
 }
 
 /* --- mistakes ------------------------------------------------------------------------------ */
@@ -96,7 +108,8 @@ static char *did_you_mean(const char *typed, const char *dashes, char *const *ca
 static void add_names(char ***names, const struct verbs_option *options)
 {
     for (; options && options->name; options++)
-        strv_add(names, options->name);
+        if (options->help)
+            strv_add(names, options->name);
 }
 
 static int unknown_option(const struct parse *p, const char *name, struct err **err)
@@ -172,6 +185,7 @@ static int take(struct parse *p, const struct verbs_option *option, const char *
     for (size_t i = 0; own && own[i].name; i++) {
         if (&own[i] == option) {
             p->args.values[i] = value;
+            p->given[p->args.n_given++] = (struct verbs_given){ option, value };
             return 0;
         }
     }
@@ -309,14 +323,27 @@ static int run_builtin(const struct parse *p)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* More than there can be options in `argv`: short ones may stand together. */
+static size_t letters(int argc, char **argv)
+{
+    size_t n = 1;
+
+    for (int i = 0; i < argc; i++)
+        n += strlen(argv[i]);
+    return n;
+}
+
 int verbs_main(const struct verbs_program *program, int argc, char **argv, void *userdata)
 {
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char **words = xcalloc((size_t)argc + 1, sizeof(char *));
+    CLEANUP_FREE struct verbs_given *given = NULL;
     CLEANUP_FREE char *full = NULL;
     struct parse p = { .program = program, .positional = words };
     int r;
 
+    p.given = given = xcalloc(letters(argc, argv), sizeof(*given));
+    p.args.given = given;
     if (!verbs_has_subcommands(program))
         choose(&p, &program->commands[0]);
     r = argc > 0 ? parse_all(&p, argv, &err) : 0;

@@ -18,7 +18,7 @@ struct verbs_option {
     const char *name;    /* "report-dir", without dashes */
     char letter;         /* 'r', or 0 */
     const char *value;   /* "DIR" when it takes one, else NULL */
-    const char *help;    /* one line, no full stop */
+    const char *help;    /* one line, no full stop; NULL: for the program itself, shown nowhere */
     const char *choices; /* "x86_64|aarch64" when closed, for the check and for completion */
 };
 
@@ -28,11 +28,19 @@ struct verbs_args {
     size_t n_positional;
     const struct verbs_option *options;
     const char *values[32]; /* by option index; "" for a flag that was given, NULL when absent */
+    const struct verbs_given {
+        const struct verbs_option *option;
+        const char *value;
+    } *given; /* own options as they were given, in order; one may be given again */
+    size_t n_given;
 };
 
 /* The value of option `name`; NULL when absent. Aborts on a name that is not in the table. */
 const char *verbs_value(const struct verbs_args *args, const char *name);
 bool verbs_flag(const struct verbs_args *args, const char *name);
+/* All values of an option that may be given again, in order. The caller frees it; NULL when there
+ * are none. */
+char **verbs_values(const struct verbs_args *args, const char *name);
 
 struct verbs_command {
     const char *name;                   /* "run"; "" for a program without subcommands */

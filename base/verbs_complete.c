@@ -104,7 +104,7 @@ static void add_bash_completer(struct buf *b, struct completer c)
 static void add_bash_values(struct buf *b, const struct verbs_command *c)
 {
     for (const struct verbs_option *o = c->options; o && o->name; o++) {
-        if (!o->value)
+        if (!o->value || !o->help)
             continue;
         buf_addf(b, "    '%s --%s'", c->name, o->name);
         if (o->letter)
@@ -120,7 +120,7 @@ static void add_bash_names(struct buf *b, const struct verbs_option *o,
                            const struct verbs_option *own)
 {
     for (; o && o->name; o++)
-        if (!verbs_shadows(own, o))
+        if (o->help && !verbs_shadows(own, o))
             buf_addf(b, " --%s", o->name);
 }
 
@@ -239,7 +239,8 @@ static void add_zsh_command(struct buf *b, const struct verbs_command *c)
 {
     buf_addf(b, "    '%s')\n        _arguments -s -S \\\n", c->name);
     for (const struct verbs_option *o = c->options; o && o->name; o++)
-        add_zsh_option(b, o);
+        if (o->help)
+            add_zsh_option(b, o);
     for (const struct verbs_option *o = verbs_common; o->name; o++)
         if (!verbs_shadows(c->options, o))
             add_zsh_option(b, o);

@@ -163,7 +163,7 @@ static void add_options(struct buf *b, const struct verbs_option *own)
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         for (const struct verbs_option *o = lists[i]; o && o->name; o++) {
             CLEANUP_FREE char *left = option_left(o);
-            size_t n = columns(left, strlen(left));
+            size_t n = o->help ? columns(left, strlen(left)) : 0;
 
             if (n + 4 <= MAX_LEFT && n > widest)
                 widest = n;
@@ -174,7 +174,7 @@ static void add_options(struct buf *b, const struct verbs_option *own)
         for (const struct verbs_option *o = lists[i]; o && o->name; o++) {
             CLEANUP_FREE char *left = option_left(o), *help = option_help(o);
 
-            if (lists[i] == verbs_common && verbs_shadows(own, o))
+            if (!o->help || (lists[i] == verbs_common && verbs_shadows(own, o)))
                 continue;
             add_row(b, left, help, left_of(widest));
         }
@@ -302,7 +302,7 @@ static void add_man_options(struct buf *b, const struct verbs_option *o,
     for (; o && o->name; o++) {
         CLEANUP_FREE char *help = option_help(o), *name = xasprintf("--%s", o->name);
 
-        if (verbs_shadows(own, o))
+        if (!o->help || verbs_shadows(own, o))
             continue;
         buf_adds(b, ".TP\n");
         if (o->letter) {

@@ -36,6 +36,7 @@ static const struct verbs_option run_options[] = {
       "another line",
       NULL },
     { "a-name-that-is-too-long-for-its-column", 0, "VALUE", "stands on a line of its own", NULL },
+    { "inner", 0, "VALUE", NULL, NULL },
     { 0 },
 };
 
@@ -160,6 +161,53 @@ TEST(words_and_options_reach_the_command_and_its_code_comes_back)
         check_case("%s", cases[i].line);
         check_int(call(&rig, words, &out), 42);
         check_str(out, want);
+    }
+}
+
+/* Prints every value of --set, however often it was given. */
+static int show_set(const struct verbs_args *args, void *userdata)
+{
+    CLEANUP_STRV char **values = verbs_values(args, "set");
+    CLEANUP_FREE char *all = strv_join(values, " ");
+
+    (void)userdata;
+    printf("%s of %zu options\n", all, args->n_given);
+    return 0;
+}
+
+TEST(an_option_that_is_given_again_keeps_all_its_values)
+{
+    static const struct verbs_command command[] = {
+        { .name = "", .options = run_options, .max = -1, .run = show_set }, { 0 }
+    };
+    const struct verbs_program program = { .name = "rig", .commands = command };
+    CLEANUP_FREE char *out = NULL, *none = NULL;
+
+    check_int(call(&program, ARGV("--set", "a=1", "-k", "x", "--set=b=2"), &out), 0);
+    check_str(out, "a=1 b=2 of 3 options\n");
+    check_int(call(&program, ARGV("x"), &none), 0);
+    check_str(none, " of 0 options\n");
+}
+
+TEST(an_option_without_help_is_taken_but_shown_nowhere)
+{
+    static char *const asked[][4] = {
+        { (char *)"run", (char *)"--help", NULL },
+        { (char *)"--man", NULL },
+        { (char *)"--completion", (char *)"bash", NULL },
+        { (char *)"--completion", (char *)"zsh", NULL },
+        { (char *)"run", (char *)"--innr=x", (char *)"a", NULL },
+    };
+    CLEANUP_FREE char *taken = NULL;
+
+    check_int(call(&rig, ARGV("run", "--inner", "x", "a"), &taken), 42);
+    check_str(taken, "command=run inner=[x] <a> end=NULL\n");
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        CLEANUP_FREE char *out = NULL;
+
+        check_case("%s", asked[i][0]);
+        call(&rig, asked[i], &out);
+        check_true(!strstr(out, "inner"));
     }
 }
 
