@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 
-$(call library,rig/cmd,rig/cmd/*.c,rig/run rig/verbs rig/scenario rig/lab base,libcyaml)
+$(call library,rig/cmd,rig/cmd/*.c,rig/run rig/verbs rig/scenario rig/lab rig/ledger base,libcyaml)
 $(call program,rig,rig/cmd/main.c,rig/cmd)
 $(call tests,rig/cmd/*_test.c,rig/cmd,,rig)

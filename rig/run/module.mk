@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 
-$(call library,rig/run,rig/run/*.c,rig/scenario base)
+$(call library,rig/run,rig/run/*.c,rig/scenario rig/ledger base)
 $(call tests,rig/run/*_test.c,rig/run)

@@ -48,7 +48,10 @@ struct ledger_entry {
 
 struct ledger;
 
+/* `dir` must exist. -EEXIST when it has a ledger: what that tells of is to be taken back first. */
 int ledger_new(const char *dir, struct ledger **ret, struct err **err);
+/* That of a dead owner, once it was read, for crossing out what is taken back. */
+int ledger_reopen(const char *dir, struct ledger **ret, struct err **err);
 /* Closes; open entries stay open. */
 void ledger_free(struct ledger *l);
 DEFINE_CLEANUP(struct ledger *, ledger_free)
@@ -72,8 +75,9 @@ struct ledger_page {
     size_t n_open;
 };
 
-/* -EPROTO: another version, or no ledger at all; the error says what to do. A last line that was
- * cut short is passed over: what it tells of was not done yet. */
+/* -EPROTO: another version, damaged, or no ledger at all; the error says what to do. A last line that
+ * was cut short is passed over: what it tells of was not done yet. *ret is to be freed with
+ * ledger_page_done(). */
 int ledger_read(const char *path, struct ledger_page *ret, struct err **err);
 int ledger_parse(const char *name, const char *text, size_t len, struct ledger_page *ret,
                  struct err **err);
@@ -81,5 +85,5 @@ void ledger_page_done(struct ledger_page *p);
 /* Whether the process that wrote it still lives. */
 bool ledger_owner_lives(const struct ledger_page *p);
 
-/* Start time of a process in clock ticks; 0 when there is none. */
+/* Start time of a process in clock ticks; 0 when there is none, or only what is left of a dead one. */
 uint64_t process_start(pid_t pid);
