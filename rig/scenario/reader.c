@@ -75,8 +75,10 @@ size_t reader_report(struct reader *r, struct buf *out)
         const struct mistake *m = &r->mistakes[i];
 
         if (m->file)
-            buf_addf(out, "%.*s%s:%u:%u: %s\n", folder, r->path, m->file, m->file_line,
-                     m->file_column, m->text);
+            buf_addf(out, "%.*s%s:%u:%u: %s\n", m->file[0] == '/' ? 0 : folder, r->path, m->file,
+                     m->file_line, m->file_column, m->text);
+        else if (r->running)
+            buf_addf(out, "%s\n", m->text);
         else
             buf_addf(out, "%s:%u:%u: %s\n", r->path, m->line, m->column, m->text);
     }

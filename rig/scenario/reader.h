@@ -18,6 +18,7 @@ struct mistake {
 
 struct reader {
     const char *path;
+    bool running; /* a sentence for a running fleet: no file, FILE anywhere, any DEPLOYMENT */
     const struct verb *verbs;
     size_t n_verbs;
     struct scenario *s;
@@ -58,5 +59,9 @@ void sentences_read(struct reader *r, const struct yaml_node *node, enum verb_ki
 void steps_read(struct reader *r, const struct yaml_node *node);
 /* The step that stands for `deploy: [FILE]`. */
 void deploy_read(struct reader *r, const struct yaml_node *node);
+/* A step without sentences, appended to the scenario. */
+struct step *step_new(struct scenario *s, const char *name, unsigned line);
+void sentence_add(struct reader *r, const struct yaml_node *node, unsigned kinds, const char *text,
+                  struct sentence **list, size_t *n);
 /* References of sentences to devices and deployments, once all are known. */
 void references_check(struct reader *r);

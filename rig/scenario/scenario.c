@@ -13,6 +13,8 @@
 #include "fleet/wire/names.h"
 #include "rig/scenario/reader.h"
 
+const char *const scenario_needs[] = { "kvm", "podman", "k3d", "aarch64", "root", NULL };
+
 /* Names of scenarios become names of folders and of test suites, tags stand on the command line. */
 static const char *word_read(struct reader *r, const struct yaml_node *node, const char *what)
 {
@@ -133,6 +135,7 @@ static void root_read(struct reader *r, const struct yaml_node *root)
         return;
     replace_str(&r->s->name,
                 word_read(r, reader_need(r, root, "a scenario", "scenario"), "'scenario'"));
+    replace_str(&r->s->slug, r->s->name);
     replace_str(&r->s->story,
                 reader_text(r, reader_need(r, root, "a scenario", "story"), "'story'"));
     if ((node = yaml_get(root, "tags")))
@@ -166,22 +169,57 @@ static void text_read(struct reader *r, const char *text, size_t len)
     yaml_free_all(docs, n);
 }
 
+/* What was read, or how many mistakes it has. */
+static int finish(struct reader *r, const char *what, struct scenario **ret, struct buf *mistakes,
+                  struct err **err)
+{
+    size_t n = reader_report(r, mistakes);
+
+    if (n == 0)
+        *ret = steal_ptr(r->s);
+    reader_done(r);
+    if (n > 0)
+        return err_new(err, EINVAL, "%s: %zu mistake%s", what, n, n == 1 ? "" : "s");
+    return 0;
+}
+
 int scenario_parse(const char *path, const char *text, size_t len, const struct verb *verbs,
                    size_t n_verbs, struct scenario **ret, struct buf *mistakes, struct err **err)
 {
     struct reader r = { .path = path, .verbs = verbs, .n_verbs = n_verbs };
-    size_t n;
 
     r.s = xcalloc(1, sizeof(*r.s));
     r.s->path = xstrdup(path);
     text_read(&r, text, len);
-    n = reader_report(&r, mistakes);
-    if (n == 0)
-        *ret = steal_ptr(r.s);
-    reader_done(&r);
-    if (n > 0)
-        return err_new(err, EINVAL, "%s: %zu mistake%s", path, n, n == 1 ? "" : "s");
-    return 0;
+    return finish(&r, path, ret, mistakes, err);
+}
+
+int scenario_sentence(const struct scenario_request *request, const struct verb *verbs,
+                      size_t n_verbs, struct scenario **ret, struct buf *mistakes, struct err **err)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/", request->folder);
+    struct reader r = { .path = path, .running = true, .verbs = verbs, .n_verbs = n_verbs };
+    size_t n_devices = strv_len(request->devices);
+    const struct yaml_node place = { .line = 1, .column = 1 };
+    struct scenario *s = r.s = xcalloc(1, sizeof(*r.s));
+    struct step *step;
+
+    s->path = xstrdup(request->folder);
+    s->name = xstrdup(verb_kind_text(request->kinds & VERB_EXPECT ? VERB_EXPECT : VERB_DO));
+    s->slug = xstrdup(s->name);
+    s->story = xstrdup(request->text);
+    s->devices = xcalloc(n_devices + 1, sizeof(*s->devices));
+    for (; s->n_devices < n_devices; s->n_devices++)
+        s->devices[s->n_devices].name = xstrdup(request->devices[s->n_devices]);
+    step = step_new(s, request->text, 1);
+    step->within_ms = request->within_ms;
+    step->holds_ms = request->holds_ms;
+    if (request->kinds & VERB_EXPECT)
+        sentence_add(&r, &place, request->kinds, request->text, &step->expects, &step->n_expects);
+    else
+        sentence_add(&r, &place, request->kinds, request->text, &step->actions, &step->n_actions);
+    references_check(&r);
+    return finish(&r, request->text, ret, mistakes, err);
 }
 
 int scenario_load(const char *path, const struct verb *verbs, size_t n_verbs, struct scenario **ret,
@@ -243,13 +281,20 @@ void scenario_free(struct scenario *s)
         manifest_done(&s->manifests[i]);
     for (size_t i = 0; i < s->n_steps; i++)
         step_done(&s->steps[i]);
+    for (size_t i = 0; i < s->n_finally; i++)
+        step_done(&s->finally[i]);
     free(s->devices);
     free(s->manifests);
     free(s->steps);
+    free(s->finally);
     sentences_free(s->always, s->n_always);
     strv_free(s->tags);
+    strv_free(s->needs);
+    strv_free(s->variables);
     free(s->path);
     free(s->name);
+    free(s->slug);
+    free(s->arch);
     free(s->story);
     free(s);
 }

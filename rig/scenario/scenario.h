@@ -48,8 +48,13 @@ struct step {
 
 struct scenario {
     char *path;
-    char *name, *story;
+    char *name; /* of a variant of a matrix "hello[arch=x86_64,count=4]" */
+    char *slug; /* the name as a file name: letters, digits, '-', '_', '.' and '=' */
+    char *story;
     char **tags;
+    char **needs;     /* strv, of scenario_needs: what this host must have for it */
+    char *arch;       /* chosen by a matrix, for devices that name none; NULL: the run's */
+    char **variables; /* strv "name=value": vars and what a matrix chose */
     struct device_decl *devices;
     size_t n_devices;
     struct manifest *manifests; /* every one that the file names */
@@ -59,7 +64,12 @@ struct scenario {
     struct step
             *steps; /* `deploy: [FILE]` is a first step, named "deploy", that does "apply FILE" */
     size_t n_steps;
+    struct step *finally; /* at the end whatever happened, before faults are undone */
+    size_t n_finally;
 };
+
+/* What `needs` can name, NULL-terminated. */
+extern const char *const scenario_needs[];
 
 /* Reads and checks `path`. Mistakes are appended to `mistakes` as "PATH:LINE:COLUMN: text" lines,
  * ordered by place (those in a manifest where the scenario first names it), at most
@@ -72,6 +82,24 @@ int scenario_parse(const char *path, const char *text, size_t len, const struct 
                    size_t n_verbs, struct scenario **ret, struct buf *mistakes, struct err **err);
 void scenario_free(struct scenario *s);
 DEFINE_CLEANUP(struct scenario *, scenario_free)
+
+/* One sentence for a fleet that runs, as `rig do` and `rig expect` take it. */
+struct scenario_request {
+    const char *text;
+    unsigned kinds;    /* VERB_DO | VERB_FAULT, or VERB_EXPECT */
+    int64_t within_ms; /* of an expect: one of them is 0 */
+    int64_t holds_ms;
+    const char *folder;   /* that FILE is relative to; it may stand anywhere */
+    char *const *devices; /* strv: the fleet's */
+};
+
+/* A scenario of one step, whose name is the sentence. It is checked as in a file, but for DEPLOYMENT,
+ * which the fleet may have from earlier: any valid name will do, and scenario_deployment() may be
+ * NULL for it. Mistakes are lines as of scenario_load(), without a place unless they are in a
+ * manifest. */
+int scenario_sentence(const struct scenario_request *request, const struct verb *verbs,
+                      size_t n_verbs, struct scenario **ret, struct buf *mistakes,
+                      struct err **err);
 
 /* The last named manifest of deployment `name`; NULL when there is none. For its namespace. */
 const struct manifest *scenario_deployment(const struct scenario *s, const char *name);

@@ -126,6 +126,69 @@ TEST(a_file_that_is_not_there_is_an_error_without_mistakes)
     check_has(err_text(err), "rig/scenario/testdata/none.yml");
 }
 
+static int sentence(const char *text, unsigned kinds, struct scenario **ret, struct buf *mistakes,
+                    struct err **err)
+{
+    struct scenario_request request = {
+        .text = text,
+        .kinds = kinds,
+        .within_ms = kinds == VERB_EXPECT ? 60000 : 0,
+        .folder = "rig/scenario/testdata/good",
+        .devices = ARGV("edge-1", "edge-2"),
+    };
+
+    return scenario_sentence(&request, VERBS, ret, mistakes, err);
+}
+
+TEST(one_sentence_is_a_scenario_for_a_running_fleet)
+{
+    CLEANUP(scenario_free) struct scenario *apply = NULL, *expect = NULL;
+    CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(sentence("apply hello-v1.yml", VERB_DO | VERB_FAULT, &apply, &mistakes, &err), err);
+    check_int((int64_t)apply->n_devices, 2);
+    check_int((int64_t)apply->n_manifests, 2);
+    check_str(apply->manifests[0].deployment, "hello");
+    check_int((int64_t)apply->steps[0].n_actions, 1);
+    need_ok(sentence("deployment other is running on edge-2", VERB_EXPECT, &expect, &mistakes,
+                     &err),
+            err);
+    check_int(expect->steps[0].within_ms, 60000);
+    check_str(expect->steps[0].name, "deployment other is running on edge-2");
+    check_int((int64_t)expect->steps[0].n_expects, 1);
+    check_true(scenario_deployment(expect, "other") == NULL);
+}
+
+TEST(a_bad_sentence_is_told_without_a_place)
+{
+    static const struct {
+        const char *text;
+        unsigned kinds;
+        const char *mistakes;
+    } table[] = {
+        { "cut power of egde-1", VERB_DO | VERB_FAULT,
+          "the fleet has no device 'egde-1'; did you mean 'edge-1'?\n" },
+        { "cut power of edge-1", VERB_EXPECT,
+          "this sentence belongs under 'fault', not under 'expect'\n" },
+        { "deployment a.b is absent on edge-1", VERB_EXPECT, "a.b" },
+        { "apply none.yml", VERB_DO, "manifest 'none.yml'" },
+        { "apply ../bad/manifest-shape/list.yml", VERB_DO,
+          "rig/scenario/testdata/good/../bad/manifest-shape/list.yml:1:1: a manifest must be" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP(scenario_free) struct scenario *s = NULL;
+        CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+        CLEANUP_ERR struct err *err = NULL;
+
+        check_case("%s", table[i].text);
+        check_int(sentence(table[i].text, table[i].kinds, &s, &mistakes, &err), -22);
+        check_has(buf_str(&mistakes), table[i].mistakes);
+        check_true(s == NULL);
+    }
+}
+
 TEST(a_hundred_mistakes_are_shown_and_all_are_counted)
 {
     CLEANUP(scenario_free) struct scenario *s = NULL;

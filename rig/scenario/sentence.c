@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/scenario/param.h"
 
 struct words {
     char *raw[SENTENCE_WORDS]; /* with quotes */
@@ -114,11 +115,12 @@ static struct binding *bind(struct sentence *s, const char *param)
     struct binding *b = &s->params[s->n_params++];
     size_t len = strcspn(param, ".");
 
-    if (s->n_params > SENTENCE_PARAMS || len >= sizeof(b->name))
+    if (s->n_params > SENTENCE_PARAMS || !param_type_find(param) || len >= sizeof(b->name))
         abort();
     memcpy(b->name, param, len);
     b->name[len] = '\0';
     b->values = NULL;
+    b->list = str_ends(param, "...");
     return b;
 }
 
@@ -177,49 +179,19 @@ static bool fits(char *const *pattern, const struct words *w, struct sentence *s
     return at == w->n;
 }
 
-struct number_type {
-    const char *name;
-    long min, max;
-};
-
-static const struct number_type number_types[] = {
-    { "PORT", 1, 65535 },
-    { "STATUS", 100, 599 },
-    { "COUNT", 0, 1000000 },
-};
-
-static int check_value(const char *type, const char *value, struct err **err)
-{
-    if (!*value)
-        return err_new(err, EINVAL, "%s is empty", type);
-    for (size_t i = 0; i < ARRAY_LEN(number_types); i++) {
-        const struct number_type *t = &number_types[i];
-        size_t digits = strspn(value, "0123456789");
-        long n;
-
-        if (!str_eq(type, t->name))
-            continue;
-        n = digits > 0 && digits < 10 && !value[digits] ? strtol(value, NULL, 10) : -1;
-        if (n < t->min || n > t->max)
-            return err_new(err, EINVAL, "'%s' is no %s: a number from %ld to %ld", value, type,
-                           t->min, t->max);
-    }
-    return 0;
-}
-
 static int check_values(const struct sentence *s, struct err **err)
 {
     for (size_t i = 0; i < s->n_params; i++)
         for (char **v = s->params[i].values; *v; v++)
-            if (check_value(s->params[i].name, *v, err) < 0)
+            if (param_check(param_type_find(s->params[i].name), *v, NULL, err) < 0)
                 return -EINVAL;
     return 0;
 }
 
-/* The pattern of `kind` that fits best, bound into `ret`; NULL when none fits. `misfits`, one for
+/* The pattern of `kinds` that fits best, bound into `ret`; NULL when none fits. `misfits`, one for
  * each verb, keeps why; its `at` is 0 for verbs of other kinds. */
 static const struct verb *best_fit(const struct verb *verbs, char ***patterns, size_t n_verbs,
-                                   enum verb_kind kind, const struct words *w, struct sentence *ret,
+                                   unsigned kinds, const struct words *w, struct sentence *ret,
                                    struct misfit *misfits)
 {
     const struct verb *best = NULL;
@@ -230,7 +202,7 @@ static const struct verb *best_fit(const struct verb *verbs, char ***patterns, s
         size_t literals = 0;
 
         misfits[i] = (struct misfit){ 0 };
-        if (verbs[i].kind == kind && fits(patterns[i], w, &s, &literals, &misfits[i]) &&
+        if ((verbs[i].kind & kinds) && fits(patterns[i], w, &s, &literals, &misfits[i]) &&
             (!best || literals > most)) {
             sentence_done(ret);
             *ret = s;
@@ -266,38 +238,6 @@ static char *choices_text(char *const *choices)
     return buf_steal(&b);
 }
 
-/* Nothing fits: what those that came furthest wanted. */
-static int explain(const struct words *w, enum verb_kind kind, const struct verb *verbs,
-                   const struct misfit *misfits, size_t n_verbs, struct err **err)
-{
-    CLEANUP_STRV char **choices = NULL;
-    CLEANUP_FREE char *wanted = NULL, *before = NULL;
-    const char *found;
-    bool in_list = false;
-    size_t furthest = 0;
-
-    for (size_t i = 0; i < n_verbs; i++)
-        if (verbs[i].kind == kind && misfits[i].at > furthest)
-            furthest = misfits[i].at;
-    for (size_t i = 0; i < n_verbs; i++) {
-        if (verbs[i].kind != kind || misfits[i].at != furthest)
-            continue;
-        add_choice(&choices, &misfits[i]);
-        in_list |= misfits[i].in_list;
-    }
-    wanted = choices_text(choices);
-    before = words_join(w, 0, furthest);
-    found = furthest < w->n ? w->raw[furthest] : NULL;
-    if (furthest == 0)
-        return err_new(err, EINVAL, "'%s' begins no sentence of '%s': it expects %s", found,
-                       verb_kind_text(kind), wanted);
-    if (!found)
-        return err_new(err, EINVAL, "after '%s' expected %s, found the end", before, wanted);
-    if (in_list && w->n > furthest + 1)
-        return err_new(err, EINVAL, "after '%s', or further on, expected %s", before, wanted);
-    return err_new(err, EINVAL, "after '%s' expected %s, found '%s'", before, wanted, found);
-}
-
 const char *verb_kind_text(enum verb_kind kind)
 {
     switch (kind) {
@@ -311,24 +251,71 @@ const char *verb_kind_text(enum verb_kind kind)
     abort();
 }
 
-static int match(const struct verb *verbs, char ***patterns, size_t n_verbs, enum verb_kind kind,
+static const enum verb_kind all_kinds[] = { VERB_DO, VERB_FAULT, VERB_EXPECT };
+
+/* "'do' or 'fault'" */
+static char *kinds_text(unsigned kinds)
+{
+    CLEANUP_STRV char **names = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(all_kinds); i++)
+        if (kinds & all_kinds[i])
+            strv_addf(&names, "'%s'", verb_kind_text(all_kinds[i]));
+    return choices_text(names);
+}
+
+/* Nothing fits: what those that came furthest wanted. */
+static int explain(const struct words *w, unsigned kinds, const struct verb *verbs,
+                   const struct misfit *misfits, size_t n_verbs, struct err **err)
+{
+    CLEANUP_STRV char **choices = NULL;
+    CLEANUP_FREE char *wanted = NULL, *before = NULL, *of = kinds_text(kinds);
+    const char *found;
+    bool in_list = false;
+    size_t furthest = 0;
+
+    for (size_t i = 0; i < n_verbs; i++)
+        if ((verbs[i].kind & kinds) && misfits[i].at > furthest)
+            furthest = misfits[i].at;
+    for (size_t i = 0; i < n_verbs; i++) {
+        if (!(verbs[i].kind & kinds) || misfits[i].at != furthest)
+            continue;
+        add_choice(&choices, &misfits[i]);
+        in_list |= misfits[i].in_list;
+    }
+    wanted = choices_text(choices);
+    before = words_join(w, 0, furthest);
+    found = furthest < w->n ? w->raw[furthest] : NULL;
+    if (furthest == 0)
+        return err_new(err, EINVAL, "'%s' begins no sentence of %s: it expects %s", found, of,
+                       wanted);
+    if (!found)
+        return err_new(err, EINVAL, "after '%s' expected %s, found the end", before, wanted);
+    if (in_list && w->n > furthest + 1)
+        return err_new(err, EINVAL, "after '%s', or further on, expected %s", before, wanted);
+    return err_new(err, EINVAL, "after '%s' expected %s, found '%s'", before, wanted, found);
+}
+
+static int match(const struct verb *verbs, char ***patterns, size_t n_verbs, unsigned kinds,
                  const struct words *w, struct sentence *ret, struct err **err)
 {
-    static const enum verb_kind kinds[] = { VERB_DO, VERB_FAULT, VERB_EXPECT };
     CLEANUP_FREE struct misfit *misfits = xcalloc(n_verbs + 1, sizeof(*misfits));
+    CLEANUP_FREE char *of = NULL;
 
-    ret->verb = best_fit(verbs, patterns, n_verbs, kind, w, ret, misfits);
+    ret->verb = best_fit(verbs, patterns, n_verbs, kinds, w, ret, misfits);
     if (ret->verb)
         return check_values(ret, err);
-    explain(w, kind, verbs, misfits, n_verbs, err);
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+    explain(w, kinds, verbs, misfits, n_verbs, err);
+    for (size_t i = 0; i < ARRAY_LEN(all_kinds); i++) {
         struct sentence other = { 0 };
-        bool there = best_fit(verbs, patterns, n_verbs, kinds[i], w, &other, misfits) != NULL;
+        bool there = best_fit(verbs, patterns, n_verbs, all_kinds[i], w, &other, misfits) != NULL;
 
         sentence_done(&other);
-        if (there)
-            return err_new(err, EINVAL, "this sentence belongs under '%s', not under '%s'",
-                           verb_kind_text(kinds[i]), verb_kind_text(kind));
+        if (!there)
+            continue;
+        of = kinds_text(kinds);
+        return err_new(err, EINVAL, "this sentence belongs under '%s', not under %s",
+                       verb_kind_text(all_kinds[i]), of);
     }
     return -EINVAL;
 }
@@ -338,7 +325,7 @@ static void words_cleanup(struct words *w)
     words_done(w);
 }
 
-int sentence_parse(const struct verb *verbs, size_t n_verbs, enum verb_kind kind, const char *text,
+int sentence_parse(const struct verb *verbs, size_t n_verbs, unsigned kinds, const char *text,
                    struct sentence *ret, struct err **err)
 {
     __attribute__((cleanup(words_cleanup))) struct words w = { 0 };
@@ -352,7 +339,7 @@ int sentence_parse(const struct verb *verbs, size_t n_verbs, enum verb_kind kind
     patterns = xcalloc(n_verbs + 1, sizeof(*patterns));
     for (size_t i = 0; i < n_verbs; i++)
         patterns[i] = strv_split(verbs[i].pattern, " ");
-    r = match(verbs, patterns, n_verbs, kind, &w, &s, err);
+    r = match(verbs, patterns, n_verbs, kinds, &w, &s, err);
     for (size_t i = 0; i < n_verbs; i++)
         strv_free(patterns[i]);
     free(patterns);
@@ -365,17 +352,46 @@ int sentence_parse(const struct verb *verbs, size_t n_verbs, enum verb_kind kind
     return 0;
 }
 
+/* "COUNT_2" is the second COUNT. */
+static const struct binding *binding_of(const struct sentence *s, const char *name)
+{
+    const char *suffix = strchr(name, '_');
+    size_t len = suffix ? (size_t)(suffix - name) : strlen(name);
+    int nth = suffix ? suffix[1] - '0' : 1;
+
+    for (size_t i = 0; i < s->n_params; i++) {
+        const struct binding *b = &s->params[i];
+
+        if (strlen(b->name) == len && strncmp(b->name, name, len) == 0 && --nth == 0)
+            return b;
+    }
+    abort();
+}
+
 char *const *sentence_values(const struct sentence *s, const char *name)
 {
-    for (size_t i = 0; i < s->n_params; i++)
-        if (str_eq(s->params[i].name, name))
-            return s->params[i].values;
-    abort();
+    return binding_of(s, name)->values;
 }
 
 const char *sentence_value(const struct sentence *s, const char *name)
 {
     return sentence_values(s, name)[0];
+}
+
+int64_t sentence_number(const struct sentence *s, const char *name)
+{
+    const struct binding *b = binding_of(s, name);
+    const struct param_type *type = param_type_find(b->name);
+    int64_t n = 0;
+
+    if (!type->number || param_check(type, b->values[0], &n, NULL) < 0)
+        abort();
+    return n;
+}
+
+int64_t sentence_ms(const struct sentence *s, const char *name)
+{
+    return sentence_number(s, name);
 }
 
 void sentence_done(struct sentence *s)

@@ -8,8 +8,8 @@
  * stand in double quotes, which are not part of it; a quoted word is never a literal. Of several
  * patterns that fit, the one with most literal words is meant.
  *
- * Types that are checked here: PORT 1 to 65535, STATUS 100 to 599, COUNT 0 to 1000000. What
- * DEVICE, DEPLOYMENT and FILE refer to is checked by the scenario.
+ * The types are a table, rig/scenario/param.h, and checked here. What DEVICE, DEPLOYMENT and FILE
+ * refer to is checked by the scenario.
  *
  * Pure: no function of the table is called here. The table gives the check, the help and the
  * generated page.
@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -24,7 +25,7 @@ enum verb_kind { VERB_DO = 1, VERB_FAULT = 2, VERB_EXPECT = 4 };
 
 #define SENTENCE_MAX 400 /* bytes */
 #define SENTENCE_WORDS 72
-#define SENTENCE_PARAMS 4
+#define SENTENCE_PARAMS 6
 
 struct verb_impl; /* what rig/run calls; opaque here, defined in rig/verbs/verb.h */
 
@@ -37,8 +38,9 @@ struct verb {
 
 /* The bound parameters, in pattern order. */
 struct binding {
-    char name[16]; /* "DEVICE" */
-    char **values; /* strv; one unless the pattern has "..." */
+    char name[16]; /* its type: "DEVICE" */
+    char **values; /* strv; one unless it is a list */
+    bool list;     /* the pattern has "..." */
 };
 
 struct sentence {
@@ -52,12 +54,17 @@ struct sentence {
 /* "do", "fault", "expect". */
 const char *verb_kind_text(enum verb_kind kind);
 
-/* Matches `text` against the verbs of `kind`. When none fits, the error says which came nearest and
+/* Matches `text` against the verbs of `kinds`, one or several. When none fits, the error says which came nearest and
  * where it parts ("after 'deployment hello is' expected 'running' or 'absent', found 'runing'"), or
  * under which key the sentence would fit. */
-int sentence_parse(const struct verb *verbs, size_t n_verbs, enum verb_kind kind, const char *text,
+int sentence_parse(const struct verb *verbs, size_t n_verbs, unsigned kinds, const char *text,
                    struct sentence *ret, struct err **err);
-/* First value of parameter `name`, of the first such parameter; aborts when there is none. */
+/* The first value of parameter `name`, e.g. "COUNT"; the second COUNT of a pattern is "COUNT_2".
+ * These abort when the pattern has no such parameter. */
 const char *sentence_value(const struct sentence *s, const char *name);
 char *const *sentence_values(const struct sentence *s, const char *name);
+/* The value as a number, in the unit of its type: kbit/s of RATE, bytes of SIZE. */
+int64_t sentence_number(const struct sentence *s, const char *name);
+/* Milliseconds of a DURATION. */
+int64_t sentence_ms(const struct sentence *s, const char *name);
 void sentence_done(struct sentence *s);

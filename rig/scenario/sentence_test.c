@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/strv.h"
+#include "rig/scenario/param.h"
 #include "rig/scenario/sample_verbs.h"
 
 #define VERBS sample_verbs, ARRAY_LEN(sample_verbs)
@@ -59,6 +60,9 @@ TEST(a_sentence_binds_its_parameters)
         { VERB_EXPECT, "deployment hello has 1 succeeded of 2 matched",
           "deployment DEPLOYMENT has COUNT succeeded of COUNT matched",
           "DEPLOYMENT=hello COUNT=1 COUNT=2" },
+        { VERB_FAULT, "kill etcd nats", "kill COMPONENT...", "COMPONENT=etcd,nats" },
+        { VERB_FAULT, "fill /var/lib of edge-1 with 64MiB", "fill PATH of DEVICE with SIZE",
+          "PATH=/var/lib DEVICE=edge-1 SIZE=64MiB" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -90,7 +94,7 @@ TEST(white_space_outside_quotes_is_squeezed)
 TEST(what_fits_nothing_is_told_where_it_parts)
 {
     static const struct {
-        enum verb_kind kind;
+        unsigned kind;
         const char *text, *error;
     } table[] = {
         { VERB_EXPECT, "deployment hello is runing on edge-1",
@@ -124,6 +128,31 @@ TEST(what_fits_nothing_is_told_where_it_parts)
           "'600' is no STATUS: a number from 100 to 599" },
         { VERB_EXPECT, "deployment hello has -1 succeeded of 2 matched",
           "'-1' is no COUNT: a number from 0 to 1000000" },
+        { VERB_FAULT, "kill nats redis",
+          "'redis' is no COMPONENT: one of etcd, apiserver, nats and operator" },
+        { VERB_FAULT, "slow the link of edge-1 by 5 to 9ms losing 5% at 1mbit",
+          "\"5\" is not a duration like 200ms, 20s, 5m or 1h30m: the unit is missing" },
+        { VERB_FAULT, "slow the link of edge-1 by 0s to 9ms losing 5% at 1mbit",
+          "'0s' is no DURATION: longer than 0s and at most 365 days" },
+        { VERB_FAULT, "slow the link of edge-1 by 5ms to 9ms losing 101% at 1mbit",
+          "'101%' is no PERCENT: a whole number from 0 to 100, like 5 or 5%" },
+        { VERB_FAULT, "slow the link of edge-1 by 5ms to 9ms losing 5% at 1mb",
+          "'1mb' is no RATE: a rate from 1kbit to 100gbit a second, like 512kbit or 2mbit" },
+        { VERB_FAULT, "slow the link of edge-1 by 5ms to 9ms losing 5% at 101gbit",
+          "'101gbit' is no RATE: a rate from 1kbit to 100gbit a second, like 512kbit or 2mbit" },
+        { VERB_FAULT, "fill /tmp of edge-1 with 64",
+          "'64' is no SIZE: a size from 1KiB to 1024GiB, like 64MiB" },
+        { VERB_FAULT, "fill /tmp of edge-1 with 999999999GiB",
+          "'999999999GiB' is no SIZE: a size from 1KiB to 1024GiB, like 64MiB" },
+        { VERB_FAULT, "fill tmp of edge-1 with 1MiB",
+          "'tmp' is no PATH: an absolute path without '..'" },
+        { VERB_FAULT, "fill /tmp/../etc of edge-1 with 1MiB",
+          "'/tmp/../etc' is no PATH: an absolute path without '..'" },
+        { VERB_DO | VERB_FAULT, "sleep 5",
+          "'sleep' begins no sentence of 'do' or 'fault': it expects 'apply', 'restart', 'cut', "
+          "'kill', 'slow' or 'fill'" },
+        { VERB_DO | VERB_FAULT, "device edge-1 is reachable",
+          "this sentence belongs under 'expect', not under 'do' or 'fault'" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -133,6 +162,41 @@ TEST(what_fits_nothing_is_told_where_it_parts)
         check_case("%s", table[i].text);
         check_int(sentence_parse(VERBS, table[i].kind, table[i].text, &s, &err), -22);
         check_str(err_text(err), table[i].error);
+    }
+}
+
+TEST(numbers_are_had_in_the_unit_of_their_type)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_SENTENCE struct sentence s = { 0 }, counts = { 0 }, fill = { 0 };
+
+    need_ok(sentence_parse(VERBS, VERB_FAULT,
+                           "slow the link of edge-1 by 1.5s to 2m losing 7% at 2mbit", &s, &err),
+            err);
+    check_int(sentence_ms(&s, "DURATION"), 1500);
+    check_int(sentence_ms(&s, "DURATION_2"), 120000);
+    check_int(sentence_number(&s, "PERCENT"), 7);
+    check_int(sentence_number(&s, "RATE"), 2000);
+    need_ok(sentence_parse(VERBS, VERB_EXPECT, "deployment hello has 1 succeeded of 2 matched",
+                           &counts, &err),
+            err);
+    check_int(sentence_number(&counts, "COUNT"), 1);
+    check_int(sentence_number(&counts, "COUNT_2"), 2);
+    check_str(sentence_value(&counts, "COUNT_2"), "2");
+    need_ok(sentence_parse(VERBS, VERB_FAULT, "fill / of edge-1 with 64MiB", &fill, &err), err);
+    check_int(sentence_number(&fill, "SIZE"), 64 << 20);
+}
+
+TEST(the_example_of_every_type_is_accepted)
+{
+    for (size_t i = 0; i < param_types_len; i++) {
+        CLEANUP_ERR struct err *err = NULL;
+
+        check_case("%s", param_types[i].name);
+        check_ok(param_check(&param_types[i], param_types[i].example, NULL, &err), err);
+        check_true(param_check(&param_types[i], "", NULL, NULL) < 0);
+        check_true(param_types[i].number ==
+                   (param_types[i].duration || param_types[i].units != NULL));
     }
 }
 

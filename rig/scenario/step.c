@@ -8,15 +8,16 @@
 #include "base/duration.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "fleet/wire/names.h"
 #include "rig/scenario/reader.h"
 
-static void sentence_add(struct reader *r, const struct yaml_node *node, enum verb_kind kind,
-                         const char *text, struct sentence **list, size_t *n)
+void sentence_add(struct reader *r, const struct yaml_node *node, unsigned kinds, const char *text,
+                  struct sentence **list, size_t *n)
 {
     CLEANUP_ERR struct err *err = NULL;
     struct sentence s;
 
-    if (sentence_parse(r->verbs, r->n_verbs, kind, text, &s, &err) < 0) {
+    if (sentence_parse(r->verbs, r->n_verbs, kinds, text, &s, &err) < 0) {
         reader_mistake(r, node, "%s", err_text(err));
         return;
     }
@@ -109,7 +110,7 @@ static void parts_read(struct reader *r, const struct yaml_node *node, struct st
     }
 }
 
-static struct step *step_new(struct scenario *s, const char *name, unsigned line)
+struct step *step_new(struct scenario *s, const char *name, unsigned line)
 {
     struct step *step;
 
@@ -210,11 +211,16 @@ static void value_check(struct reader *r, const struct sentence *s, const char *
 {
     bool device = str_eq(type, "DEVICE") && !is_device(r->s, value);
     bool deployment = str_eq(type, "DEPLOYMENT") && !scenario_deployment(r->s, value);
+    CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char *hint = NULL;
 
     if (device) {
         hint = suggested_device(r->s, value);
-        reader_mistake(r, s, "the topology has no device '%s'%s", value, hint);
+        reader_mistake(r, s, "the %s has no device '%s'%s", r->running ? "fleet" : "topology",
+                       value, hint);
+    } else if (deployment && r->running) {
+        if (deployment_name_check(value, &err) < 0)
+            reader_mistake(r, s, "%s", err_text(err));
     } else if (deployment) {
         hint = suggested_deployment(r->s, value);
         reader_mistake(r, s, "no manifest of this scenario has a Deployment '%s'%s", value, hint);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/strv.h"
+#include "fleet/wire/resource.h"
 #include "rig/verbs/look.h"
 
 #define FIELD_MANAGER "rig"
@@ -41,21 +42,38 @@ static int apply_act(struct verb_run *run, const struct sentence *s, char note[s
     return 0;
 }
 
-/* The Deployment object that a sentence names. */
-static const json_t *deployment_of(struct verb_run *run, const struct sentence *s)
+/* The Deployment that a sentence names, as its manifest has it. One that a running fleet has from
+ * elsewhere is in the default namespace. New reference. */
+static json_t *deployment_of(struct verb_run *run, const struct sentence *s)
 {
-    return scenario_deployment(run->scenario, sentence_value(s, "DEPLOYMENT"))->object;
+    const char *name = sentence_value(s, "DEPLOYMENT");
+    const struct manifest *m = scenario_deployment(run->scenario, name);
+
+    if (m)
+        return json_incref(m->object);
+    return json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", FLEET_API_VERSION, "kind", "Deployment",
+                     "metadata", "name", name);
+}
+
+/* Its object as the API server has it now; -ENOENT when there is none. New reference. */
+static int look_deployment(struct verb_run *run, const struct sentence *s, json_t **ret,
+                           struct err **err)
+{
+    CLEANUP_JSON json_t *like = deployment_of(run, s);
+
+    return look_object(run, like, ret, err);
 }
 
 static int delete_act(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],
                       struct err **err)
 {
     struct kube *kube = lab_kube(run->lab);
+    CLEANUP_JSON json_t *deployment = deployment_of(run, s);
     CLEANUP_FREE char *path = NULL;
     int r;
 
     (void)note;
-    r = kube_object_path(kube, deployment_of(run, s), &path, err);
+    r = kube_object_path(kube, deployment, &path, err);
     if (r < 0)
         return r;
     return kube_call(kube, "DELETE", path, NULL, NULL, NULL, err);
@@ -65,7 +83,7 @@ static int gone_check(struct verb_run *run, const struct sentence *s, struct sam
                       struct err **err)
 {
     CLEANUP_JSON json_t *object = NULL;
-    int r = look_object(run, deployment_of(run, s), &object, err);
+    int r = look_deployment(run, s, &object, err);
 
     if (r == -ENOENT)
         return seen(ret, VERDICT_YES, "there is no such object");
@@ -79,13 +97,12 @@ static int gone_check(struct verb_run *run, const struct sentence *s, struct sam
 static int aggregate_check(struct verb_run *run, const struct sentence *s, struct sample *ret,
                            struct err **err)
 {
-    long succeeded = strtol(s->params[1].values[0], NULL, 10);
-    long matched = strtol(s->params[2].values[0], NULL, 10);
+    int64_t succeeded = sentence_number(s, "COUNT"), matched = sentence_number(s, "COUNT_2");
     CLEANUP_JSON json_t *object = NULL;
     json_int_t generation, observed;
     const json_t *a;
     bool yes;
-    int r = look_object(run, deployment_of(run, s), &object, err);
+    int r = look_deployment(run, s, &object, err);
 
     if (r == -ENOENT)
         return seen(ret, VERDICT_NO, "there is no such object");

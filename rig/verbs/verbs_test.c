@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/scenario/param.h"
 #include "rig/verbs/page.h"
 #include "rig/verbs/verb.h"
 
@@ -29,25 +30,24 @@ TEST(every_verb_has_what_its_kind_needs)
     }
 }
 
-/* A value of each type of parameter. */
+/* A literal as it is, a value for a parameter. */
 static const char *example(const char *word)
 {
-    static const struct {
-        const char *type, *value;
-    } examples[] = {
-        { "DEVICE", "edge-1" },    { "DEVICE...", "edge-1 edge-2" },
-        { "DEPLOYMENT", "hello" }, { "FILE", "hello.yml" },
-        { "PORT", "8080" },        { "STATUS", "200" },
-        { "COUNT", "1" },          { "IMAGE", "localhost/hello:v1" },
-        { "TEXT", "hello v1" },
-    };
+    const struct param_type *type = param_type_find(word);
 
     if (!isupper((unsigned char)word[0]))
         return word;
-    for (size_t i = 0; i < ARRAY_LEN(examples); i++)
-        if (str_eq(examples[i].type, word))
-            return examples[i].value;
-    return NULL;
+    return type ? type->example : NULL;
+}
+
+TEST(a_list_in_a_pattern_ends_at_a_literal)
+{
+    for (size_t i = 0; i < verb_table_len; i++) {
+        const char *list = strstr(verb_table[i].pattern, "... ");
+
+        check_case("%s", verb_table[i].pattern);
+        check_true(!list || !isupper((unsigned char)list[4]));
+    }
 }
 
 TEST(every_pattern_is_found_by_a_sentence_made_from_it)
