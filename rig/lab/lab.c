@@ -51,6 +51,15 @@ __attribute__((format(printf, 2, 3))) static void say(struct lab *lab, const cha
         lab->progress(line, lab->userdata);
 }
 
+static void tell_phase(struct lab *lab, const char *name, bool end)
+{
+    if (!lab->phase)
+        return;
+    pthread_mutex_lock(&lab->telling);
+    lab->phase(name, end, lab->userdata);
+    pthread_mutex_unlock(&lab->telling);
+}
+
 /* Begins one and says so. Its number. */
 __attribute__((format(printf, 2, 3))) static size_t phase_begin(struct lab *lab, const char *fmt,
                                                                 ...)
@@ -65,12 +74,14 @@ __attribute__((format(printf, 2, 3))) static size_t phase_begin(struct lab *lab,
     vsnprintf(p->name, sizeof(p->name), fmt, ap);
     va_end(ap);
     say(lab, "%s", p->name);
+    tell_phase(lab, p->name, /* end= */ false);
     return lab->n_phases++;
 }
 
 static void phase_end(struct lab *lab, size_t phase)
 {
     lab->phases[phase].end_ms = now(lab);
+    tell_phase(lab, lab->phases[phase].name, /* end= */ true);
 }
 
 size_t lab_phases(const struct lab *lab, const struct lab_phase **ret)
@@ -326,6 +337,27 @@ static int start_servers(struct lab *lab, struct err **err)
     return 0;
 }
 
+/* --- events ---------------------------------------------------------------------------------- */
+
+void lab_tell(struct lab *lab, enum lab_event_kind kind, const char *lane, const char *text)
+{
+    if (!lab->event)
+        return;
+    pthread_mutex_lock(&lab->telling);
+    lab->event(kind, lane, text, lab->userdata);
+    pthread_mutex_unlock(&lab->telling);
+}
+
+static void on_event(enum lab_event_kind kind, const char *lane, const char *text, void *userdata)
+{
+    lab_tell(userdata, kind, lane, text);
+}
+
+char *const *lab_secrets(const struct lab *lab)
+{
+    return lab->secrets;
+}
+
 /* --- the lab --------------------------------------------------------------------------------- */
 
 /* In every wait of a score. */
@@ -342,6 +374,7 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
     CLEANUP(lab_free) struct lab *lab = xcalloc(1, sizeof(*lab));
     int r;
 
+    pthread_mutex_init(&lab->telling, NULL);
     if (sodium_init() < 0)
         return err_new(err, EIO, "libsodium does not start");
     /* The host's libvirt runs the emulator as a user of its own, who must get through, no more. */
@@ -364,10 +397,15 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
     lab->boot_timeout_ms = config->boot_timeout_ms;
     lab->stop = config->stop;
     lab->progress = config->progress;
+    lab->phase = config->phase;
+    lab->event = config->event;
+    lab->ledger = config->ledger;
     lab->userdata = config->userdata;
     lab->key_path = xasprintf("%s/ssh_key", lab->dir);
     lab->password = random_password();
     lab->device_password = random_password();
+    strv_add(&lab->secrets, lab->password);
+    strv_add(&lab->secrets, lab->device_password);
     lab->members = xcalloc(config->n_devices + 1, sizeof(*lab->members));
     for (; lab->n_members < config->n_devices; lab->n_members++) {
         const struct lab_device *d = &config->devices[lab->n_members];
@@ -380,6 +418,7 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
     if ((r = supervisor_new(lab->dir, &lab->supervisor, err)) < 0)
         return r;
     supervisor_stop_flag(lab->supervisor, config->stop);
+    supervisor_listen(lab->supervisor, on_event, lab);
     score_watch(alive, lab);
     *ret = steal_ptr(lab);
     return 0;
@@ -434,6 +473,8 @@ void lab_free(struct lab *lab)
     free(lab->public_key);
     free(lab->password);
     free(lab->device_password);
+    strv_free(lab->secrets);
+    pthread_mutex_destroy(&lab->telling);
     free(lab->phases);
     free(lab);
 }

@@ -14,26 +14,10 @@
 
 #include "fleet/link/bus.h"
 #include "rig/lab/control.h"
+#include "rig/lab/event.h"
 #include "rig/lab/machines.h"
 #include "rig/lab/supervisor.h"
-
-/* What happens to a device or a component, for timelines. */
-enum lab_event_kind {
-    LAB_START, /* switched on, started */
-    LAB_READY, /* serves: logged in to, answers */
-    LAB_STOP,  /* stopped, power cut, killed: by the rig */
-    LAB_DIED,  /* ended by itself */
-    LAB_PAUSE,
-    LAB_RESUME,
-    LAB_LINK,  /* its network changed: text says how */
-    LAB_STATE, /* what the platform says of it changed: "Reachable=False", "hello: Running" */
-    LAB_LOG,   /* a notable line of its log */
-};
-const char *lab_event_text(enum lab_event_kind kind); /* "start", "ready", ... */
-
-/* Called from any thread, one call at a time. `lane` is the device's or the component's name. */
-typedef void lab_on_event(enum lab_event_kind kind, const char *lane, const char *text,
-                          void *userdata);
+#include "rig/ledger/ledger.h"
 
 struct lab_device {
     const char *name;
@@ -58,7 +42,11 @@ struct lab_config {
     const volatile sig_atomic_t *stop;
     /* Phases for people: "machine edge-1: waiting for SSH". */
     void (*progress)(const char *line, void *userdata);
+    /* The same, when each begins and when it has ended well. May be NULL; from any thread, as `event`. */
+    void (*phase)(const char *name, bool end, void *userdata);
     lab_on_event *event; /* NULL: nobody listens */
+    /* Where processes, machines, folders and mounts are journalled. Borrowed; NULL: nowhere. */
+    struct ledger *ledger;
     void *userdata;
 };
 
@@ -83,6 +71,10 @@ int lab_reach(struct lab *lab, const char *device, int64_t timeout_ms,
               const struct device_host **ret, struct err **err);
 /* machine-id and SSH host key as first seen: "machine-id ... host key SHA256:...". Owned. */
 const char *lab_identity(struct lab *lab, const char *device);
+/* strv: what must not be seen in a report: passwords. Known from lab_new() on. Owned by the lab. */
+char *const *lab_secrets(const struct lab *lab);
+/* Something was seen to happen that the lab itself does not notice: LAB_STATE, LAB_LOG. */
+void lab_tell(struct lab *lab, enum lab_event_kind kind, const char *lane, const char *text);
 /* 0 while everything that should run does; else what died and its last words. */
 int lab_check(struct lab *lab, struct err **err);
 

@@ -3,6 +3,8 @@
 
 /* What lab.c and lab_evidence.c share. */
 
+#include <pthread.h>
+
 #include "rig/lab/artefact.h"
 #include "rig/lab/lab.h"
 
@@ -18,7 +20,11 @@ struct lab {
     int64_t heartbeat_ms, unreachable_after_ms, tick_ms, boot_timeout_ms;
     const volatile sig_atomic_t *stop;
     void (*progress)(const char *line, void *userdata);
+    void (*phase)(const char *name, bool end, void *userdata);
+    lab_on_event *event;
     void *userdata;
+    pthread_mutex_t telling; /* one call of `phase` or `event` at a time */
+    struct ledger *ledger;   /* borrowed */
     struct lab_member *members;
     size_t n_members;
 
@@ -30,6 +36,7 @@ struct lab {
     struct bus *bus;
     char *key_path, *public_key;
     char *password, *device_password; /* of NATS, made for this run */
+    char **secrets;                   /* strv */
 
     bool component_failed;
 

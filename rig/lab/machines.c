@@ -38,6 +38,8 @@ static void machine_free(struct machine *v)
     remote_free(v->remote);
     if (v->domain) {
         virDomainDestroy(v->domain);
+        if (v->wanted)
+            supervisor_tell(v->all->supervisor, LAB_STOP, v->name, "taken down");
         virDomainUndefine(v->domain);
         virDomainFree(v->domain);
     }
@@ -211,6 +213,8 @@ static int start(struct machine *v, struct err **err)
         return r;
     }
     v->wanted = true;
+    v->ready = v->mourned = false;
+    supervisor_tell(v->all->supervisor, LAB_START, v->name, "power on");
     return 0;
 }
 
@@ -310,6 +314,9 @@ static int check(struct machine *v, struct err **err)
     if (active < 0)
         return virt_error(err, "asking for machine %s", v->name);
     line = console_line(v);
+    if (!v->mourned)
+        supervisor_tell(v->all->supervisor, LAB_DIED, v->name, "%s", line);
+    v->mourned = true;
     err_new(err, ECHILD, "machine %s has ended by itself; its console's last line: %s", v->name,
             line);
     err_hint(err, "the whole console: machines/%s/console.log", v->name);
@@ -411,6 +418,9 @@ static int reach(void *impl, const char *name, int64_t timeout_ms, const struct 
     }
     if (r < 0)
         return r;
+    if (!v->ready)
+        supervisor_tell(v->all->supervisor, LAB_READY, v->name, "SSH answers");
+    v->ready = true;
     *ret = remote_device_host(v->remote);
     return 0;
 }
@@ -485,14 +495,18 @@ int machine_power_cut(struct machines *m, const char *name, struct err **err)
 {
     struct machine *v = NULL;
     int r = machine_need(m, name, &v, err);
+    bool was_on;
 
     if (r < 0)
         return r;
+    was_on = v->wanted;
     v->wanted = false;
     remote_drop(v->remote);
     if (virDomainIsActive(v->domain) == 1 && virDomainDestroy(v->domain) < 0 &&
         virDomainIsActive(v->domain) != 0)
         return virt_error(err, "cutting the power of machine %s", name);
+    if (was_on)
+        supervisor_tell(m->supervisor, LAB_STOP, name, "power cut");
     return 0;
 }
 

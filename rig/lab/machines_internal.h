@@ -18,6 +18,7 @@ struct machine {
     virDomainPtr domain;
     char uuid[VIR_UUID_STRING_BUFLEN]; /* "" before the first definition */
     bool wanted;
+    bool ready, mourned; /* as told to who listens, since the last power-on */
     struct domain_forward *forwards;
     size_t n_forwards, cap_forwards;
     struct remote *remote;

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -38,7 +39,8 @@ struct child {
     void *userdata;
     struct proc proc;
     bool wanted;
-    off_t log_start; /* where this start's output begins */
+    bool ready, mourned; /* as told to who listens, since the last start */
+    off_t log_start;     /* where this start's output begins */
     struct child *older;
 };
 
@@ -50,6 +52,8 @@ struct program {
 struct supervisor {
     char *dir;
     const volatile sig_atomic_t *stop;
+    lab_on_event *event;
+    void *userdata;
     struct child *newest;
     struct program *programs;
     struct services *services;
@@ -88,6 +92,36 @@ static bool running(struct child *c)
     return c->proc.pid > 0 && !proc_ended(&c->proc);
 }
 
+void supervisor_listen(struct supervisor *s, lab_on_event *event, void *userdata)
+{
+    s->event = event;
+    s->userdata = userdata;
+}
+
+void supervisor_tell(const struct supervisor *s, enum lab_event_kind kind, const char *lane,
+                     const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (s->event)
+        s->event(kind, lane, text, s->userdata);
+}
+
+/* Stops it, if it runs. */
+static void end(const struct supervisor *s, struct child *c)
+{
+    bool ran = running(c);
+
+    c->wanted = false;
+    proc_stop(&c->proc, true, STOP_GRACE_MS);
+    if (ran)
+        supervisor_tell(s, LAB_STOP, c->name, "stopped");
+}
+
 int supervisor_new(const char *dir, struct supervisor **ret, struct err **err)
 {
     CLEANUP_FREE char *logs = xasprintf("%s/logs", dir);
@@ -112,7 +146,7 @@ void supervisor_free(struct supervisor *s)
         return;
     while ((c = s->newest)) {
         s->newest = c->older;
-        proc_stop(&c->proc, true, STOP_GRACE_MS);
+        end(s, c);
         child_free(c);
     }
     while ((p = s->programs)) {
@@ -175,6 +209,8 @@ static int launch(struct supervisor *s, struct child *c, struct err **err)
         return err_wrap(err, "starting %s", c->name);
     c->log_start = st.st_size;
     c->wanted = true;
+    c->ready = c->mourned = false;
+    supervisor_tell(s, LAB_START, c->name, "process %d", (int)c->proc.pid);
     return 0;
 }
 
@@ -226,9 +262,12 @@ int supervisor_kill(struct supervisor *s, const char *name, int signal, struct e
         return err_new(err, ESRCH, "%s does not run", name);
     if (kill(c->proc.pid, signal) < 0)
         return err_errno(err, errno, "sending signal %d to %s", signal, name);
+    if (signal == SIGSTOP || signal == SIGCONT)
+        supervisor_tell(s, signal == SIGSTOP ? LAB_PAUSE : LAB_RESUME, name, "signal %d", signal);
     if (signal != SIGKILL && signal != SIGTERM)
         return 0;
     c->wanted = false;
+    supervisor_tell(s, LAB_STOP, name, "sent signal %d", signal);
     /* A stopped process takes no TERM before it continues: then the wait fails, as it should. */
     if ((r = proc_wait(&c->proc, STOP_GRACE_MS, err)) < 0)
         return err_wrap(err, "waiting for %s to end", name);
@@ -242,8 +281,7 @@ int supervisor_stop(struct supervisor *s, const char *name, struct err **err)
 
     if (r < 0)
         return r;
-    c->wanted = false;
-    proc_stop(&c->proc, true, STOP_GRACE_MS);
+    end(s, c);
     return 0;
 }
 
@@ -254,7 +292,7 @@ int supervisor_restart(struct supervisor *s, const char *name, struct err **err)
 
     if (r < 0)
         return r;
-    proc_stop(&c->proc, true, STOP_GRACE_MS);
+    end(s, c);
     if ((r = launch(s, c, err)) < 0)
         return r;
     return services_started(s->services, name, err);
@@ -291,11 +329,16 @@ static char *last_words(const struct child *c)
     return strv_join(lines + (count > LAST_WORDS_LINES ? count - LAST_WORDS_LINES : 0), "\n  ");
 }
 
-static int obituary(const struct child *c, struct err **err)
+static int obituary(const struct supervisor *s, struct child *c, struct err **err)
 {
     CLEANUP_FREE char *status = proc_status_text(c->proc.status), *words = last_words(c);
-    int r = err_new(err, ECHILD, "%s %s%s%s", c->name, status,
-                    *words ? ":\n  " : " and said nothing", words);
+    int r;
+
+    if (c->wanted && !c->mourned)
+        supervisor_tell(s, LAB_DIED, c->name, "%s", status);
+    c->mourned = true;
+    r = err_new(err, ECHILD, "%s %s%s%s", c->name, status, *words ? ":\n  " : " and said nothing",
+                words);
 
     err_hint(err, "the whole log: logs/%s.log", c->name);
     return r;
@@ -305,7 +348,7 @@ int supervisor_check(struct supervisor *s, struct err **err)
 {
     for (struct child *c = s->newest; c; c = c->older)
         if (c->wanted && !running(c))
-            return obituary(c, err);
+            return obituary(s, c, err);
     return 0;
 }
 
@@ -321,10 +364,10 @@ int supervisor_wait(struct supervisor *s, const char *name,
     if (r < 0)
         return r;
     while (ready(userdata, &last) < 0) {
-        struct pollfd end = { .fd = c->proc.pidfd, .events = POLLIN };
+        struct pollfd death = { .fd = c->proc.pidfd, .events = POLLIN };
 
         if (!running(c))
-            return obituary(c, err);
+            return obituary(s, c, err);
         if ((r = supervisor_interrupted(s, err)) < 0 || (r = supervisor_check(s, err)) < 0)
             return r;
         if (clock_mono_ms() >= deadline) {
@@ -333,8 +376,11 @@ int supervisor_wait(struct supervisor *s, const char *name,
             err_hint(err, "its log: logs/%s.log", c->name);
             return r;
         }
-        poll(&end, 1, POLL_MS);
+        poll(&death, 1, POLL_MS);
     }
+    if (!c->ready)
+        supervisor_tell(s, LAB_READY, name, "serves");
+    c->ready = true;
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/proc.h"
 #include "fleet/deploy/capability.h"
+#include "rig/lab/event.h"
 
 struct supervisor;
 
@@ -28,6 +29,11 @@ DEFINE_CLEANUP(struct supervisor *, supervisor_free)
 void supervisor_stop_flag(struct supervisor *s, const volatile sig_atomic_t *stop);
 /* 0, or -ECANCELED when the flag is set. */
 int supervisor_interrupted(const struct supervisor *s, struct err **err);
+
+/* Who hears what happens to children, and to whatever else supervisor_tell() is called for. */
+void supervisor_listen(struct supervisor *s, lab_on_event *event, void *userdata);
+void supervisor_tell(const struct supervisor *s, enum lab_event_kind kind, const char *lane,
+                     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Where programs are found before PATH: "nats-server" -> its path. */
 void supervisor_program(struct supervisor *s, const char *name, const char *path);

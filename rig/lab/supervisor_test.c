@@ -107,6 +107,45 @@ TEST(one_that_the_rig_killed_is_no_casualty_and_starts_again)
     check_within(5000, supervisor_check(s, NULL) < 0);
 }
 
+static int always_ready(void *userdata, struct err **err)
+{
+    (void)userdata;
+    (void)err;
+    return 0;
+}
+
+/* "start one" without the number of the process. */
+static void write_down(enum lab_event_kind kind, const char *lane, const char *text, void *userdata)
+{
+    buf_addf(userdata, "%s %s%s\n", lab_event_text(kind), lane,
+             kind == LAB_DIED   ? text
+             : kind == LAB_STOP ? "!"
+                                : "");
+}
+
+TEST(who_listens_hears_each_thing_once)
+{
+    CLEANUP_BUF struct buf heard = BUF_INIT(4096);
+    struct supervisor *s = new_supervisor();
+
+    supervisor_listen(s, write_down, &heard);
+    start_shell(s, "one", "echo up; exec sleep 100");
+    supervisor_wait(s, "one", always_ready, NULL, 5000, NULL);
+    supervisor_wait(s, "one", always_ready, NULL, 5000, NULL);
+    supervisor_kill(s, "one", SIGSTOP, NULL);
+    supervisor_kill(s, "one", SIGCONT, NULL);
+    supervisor_kill(s, "one", SIGKILL, NULL);
+    supervisor_stop(s, "one", NULL);
+    supervisor_restart(s, "one", NULL);
+    kill(supervisor_pid(s, "one"), SIGKILL);
+    check_within(5000, supervisor_check(s, NULL) < 0);
+    supervisor_check(s, NULL);
+    start_shell(s, "two", "echo up; exec sleep 100");
+    supervisor_free(s);
+    check_str(buf_str(&heard), "start one\nready one\npause one\nresume one\nstop one!\nstart one\n"
+                               "died onekilled by signal 9 (Killed)\nstart two\nstop two!\n");
+}
+
 TEST(a_paused_child_still_runs)
 {
     CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
