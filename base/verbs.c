@@ -27,6 +27,13 @@ static const struct verbs_option hidden[] = {
     { .name = NULL },
 };
 
+const struct verbs_command *verbs_shown(const struct verbs_command *c)
+{
+    while (c->name && !c->help)
+        c++;
+    return c->name ? c : NULL;
+}
+
 bool verbs_shadows(const struct verbs_option *own, const struct verbs_option *common)
 {
     for (; own && own->name; own++)
@@ -128,8 +135,8 @@ static int unknown_command(const struct parse *p, const char *name, struct err *
     CLEANUP_STRV char **names = NULL;
     CLEANUP_FREE char *near = NULL;
 
-    for (const struct verbs_command *c = p->program->commands; c->name; c++)
-        strv_add(&names, c->name);
+    VERBS_EACH(c, p->program)
+    strv_add(&names, c->name);
     near = did_you_mean(name, "", names);
     return mistake(p, err, "unknown command '%s'%s", name, near);
 }
@@ -267,6 +274,20 @@ static int parse_word(struct parse *p, char *word, struct err **err)
     return 0;
 }
 
+/* Whether `word` and what follows it belong to the program that the command hands them to. */
+static bool is_passed_on(const struct parse *p, const char *word)
+{
+    const char *name = word + strspn(word, "-");
+
+    if (!p->command || !p->command->passes_on)
+        return false;
+    if (p->n_positional > 0)
+        return true;
+    if (p->command->min > 0 || word[0] != '-' || str_eq(word, "--"))
+        return false;
+    return !find_any(p, name, strcspn(name, "="), word[1] == '-' ? 0 : word[1]);
+}
+
 static int parse_all(struct parse *p, char **argv, struct err **err)
 {
     bool only_words = false;
@@ -274,7 +295,7 @@ static int parse_all(struct parse *p, char **argv, struct err **err)
     for (int i = 1; argv[i]; i++) {
         int r;
 
-        if (only_words || argv[i][0] != '-' || !argv[i][1]) {
+        if (only_words || argv[i][0] != '-' || !argv[i][1] || is_passed_on(p, argv[i])) {
             r = parse_word(p, argv[i], err);
         } else if (strcmp(argv[i], "--") == 0) {
             only_words = true;
@@ -290,6 +311,22 @@ static int parse_all(struct parse *p, char **argv, struct err **err)
     return 0;
 }
 
+static int check_known(const struct parse *p, const char *words, struct err **err)
+{
+    CLEANUP_STRV char **known = strv_split(words, "|");
+    CLEANUP_FREE char *all = strv_join(known, ", ");
+
+    for (size_t i = 0; i < p->n_positional; i++) {
+        CLEANUP_FREE char *near = NULL;
+
+        if (strv_has(known, p->positional[i]))
+            continue;
+        near = did_you_mean(p->positional[i], "", known);
+        return mistake(p, err, "'%s' is none of %s%s", p->positional[i], all, near);
+    }
+    return 0;
+}
+
 /* After the words were read, unless a built-in option makes them irrelevant. */
 static int check_words(const struct parse *p, struct err **err)
 {
@@ -301,7 +338,23 @@ static int check_words(const struct parse *p, struct err **err)
         return mistake(p, err, "%s is missing", *c->arguments ? c->arguments : "an argument");
     if (c->max >= 0 && p->n_positional > (size_t)c->max)
         return mistake(p, err, "'%s' is one argument too many", p->positional[c->max]);
+    if (c->complete && str_starts(c->complete, "words:"))
+        return check_known(p, c->complete + strlen("words:"), err);
     return 0;
+}
+
+bool verbs_print(const struct verbs_program *program, const char *what)
+{
+    CLEANUP_BUF struct buf b = BUF_INIT(VERBS_TEXT_MAX);
+
+    if (strcmp(what, "man") == 0)
+        verbs_add_man(&b, program);
+    else if (strcmp(what, "bash") == 0)
+        verbs_add_bash(&b, program);
+    else
+        verbs_add_zsh(&b, program);
+    fputs(buf_str(&b), stdout);
+    return fflush(stdout) == 0;
 }
 
 static int run_builtin(const struct parse *p)
@@ -309,16 +362,15 @@ static int run_builtin(const struct parse *p)
     CLEANUP_BUF struct buf b = BUF_INIT(VERBS_TEXT_MAX);
     const char *name = p->builtin->name;
 
+    if (strcmp(name, "man") == 0 || strcmp(name, "completion") == 0)
+        return verbs_print(p->program,
+                           p->builtin_value && *p->builtin_value ? p->builtin_value : name)
+                       ? 0
+                       : 1;
     if (strcmp(name, "help") == 0)
         verbs_add_help(&b, p->program, p->command);
-    else if (strcmp(name, "version") == 0)
-        buf_addf(&b, "%s %s\n", p->program->name, p->program->version);
-    else if (strcmp(name, "man") == 0)
-        verbs_add_man(&b, p->program);
-    else if (strcmp(p->builtin_value, "bash") == 0)
-        verbs_add_bash(&b, p->program);
     else
-        verbs_add_zsh(&b, p->program);
+        buf_addf(&b, "%s %s\n", p->program->name, p->program->version);
     fputs(buf_str(&b), stdout);
     return fflush(stdout) == 0 ? 0 : 1;
 }

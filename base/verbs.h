@@ -7,6 +7,8 @@
  *
  * Options are long (`--name VALUE`, `--name=VALUE`) with an optional short letter. `--help`,
  * `--version` and the hidden `--completion bash|zsh` and `--man` are understood everywhere.
+ * A command that hands its words to another program (`passes_on`) reads options up to its first
+ * argument; where it needs none, an option that it does not have is that first argument.
  */
 
 #include <stdbool.h>
@@ -46,10 +48,14 @@ struct verbs_command {
     const char *name;                   /* "run"; "" for a program without subcommands */
     const char *arguments;              /* "FILE..." for the usage line, "" for none */
     int min, max;                       /* number of positional arguments; max -1: any */
-    const char *help;                   /* one line */
+    const char *help;                   /* one line; NULL: for shells, shown nowhere */
     const char *details;                /* paragraphs for --help and the man page; NULL for none */
     const struct verbs_option *options; /* ends with an entry whose name is NULL; NULL for none */
-    const char *complete;               /* what positional arguments are: "file:*.yml", "none" */
+    bool passes_on;                     /* what follows the first argument is another program's */
+    /* What positional arguments are: "none", "file", "file:*.yml", "dir", "words:a|b" (and no
+     * others), or
+     * "command:NAME": `PROGRAM NAME COMMAND WORD...` prints what may follow these words, a line each. */
+    const char *complete;
     int (*run)(const struct verbs_args *args, void *userdata); /* returns the exit code */
 };
 
@@ -64,3 +70,6 @@ struct verbs_program {
 /* Parses, dispatches, and returns the exit code; usage mistakes print what is wrong with a "did you
  * mean" to stderr and return 2. */
 int verbs_main(const struct verbs_program *program, int argc, char **argv, void *userdata);
+
+/* Prints completion for "bash" or "zsh", or the page for "man". False when stdout is broken. */
+bool verbs_print(const struct verbs_program *program, const char *what);

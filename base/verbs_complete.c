@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
-/* Shell completion. The scripts hold the table as it is; they do not call the program. */
+/* Shell completion. The scripts hold the table as it is; they call the program only for arguments of
+ * kind "command". */
 
 #include <string.h>
 
@@ -19,12 +20,12 @@ static char *function_name(const struct verbs_program *program)
     return name;
 }
 
-enum kind { KIND_NOTHING, KIND_WORDS, KIND_FOLDERS, KIND_FILES };
+enum kind { KIND_NOTHING, KIND_WORDS, KIND_FOLDERS, KIND_FILES, KIND_COMMAND };
 
 /* What completes a value or an argument. */
 struct completer {
     enum kind kind;
-    const char *detail; /* "a|b" for words; a pattern, or NULL, for files */
+    const char *detail; /* "a|b" for words; a pattern, or NULL, for files; who is asked */
 };
 
 static struct completer for_option(const struct verbs_option *o)
@@ -50,6 +51,8 @@ static struct completer for_arguments(const struct verbs_command *c)
         return (struct completer){ KIND_FOLDERS, NULL };
     if (str_starts(s, "words:"))
         return (struct completer){ KIND_WORDS, s + strlen("words:") };
+    if (str_starts(s, "command:"))
+        return (struct completer){ KIND_COMMAND, s + strlen("command:") };
     return (struct completer){ KIND_NOTHING, NULL };
 }
 
@@ -68,8 +71,8 @@ static void add_quoted(struct buf *b, const char *s)
 
 /* --- bash ---------------------------------------------------------------------------------- */
 
-/* A command that prints the candidates, one a line. */
-static void add_bash_completer(struct buf *b, struct completer c)
+/* A shell command that prints the candidates, one a line; `command` is whose arguments they are. */
+static void add_bash_completer(struct buf *b, struct completer c, const char *command)
 {
     switch (c.kind) {
     case KIND_NOTHING:
@@ -98,6 +101,10 @@ static void add_bash_completer(struct buf *b, struct completer c)
             buf_adds(b, "compgen -f -- \"$cur\"");
         }
         break;
+    case KIND_COMMAND:
+        buf_addf(b, "compgen -W \"$(\"${COMP_WORDS[0]}\" %s %s ", c.detail, command);
+        buf_adds(b, "\"${COMP_WORDS[@]:2:COMP_CWORD-2}\" 2>/dev/null)\" -- \"$cur\"");
+        break;
     }
 }
 
@@ -110,7 +117,7 @@ static void add_bash_values(struct buf *b, const struct verbs_command *c)
         if (o->letter)
             buf_addf(b, " | '%s -%c'", c->name, o->letter);
         buf_adds(b, ") ");
-        add_bash_completer(b, for_option(o));
+        add_bash_completer(b, for_option(o), c->name);
         buf_adds(b, "; return ;;\n");
     }
 }
@@ -131,7 +138,7 @@ static void add_bash_command(struct buf *b, const struct verbs_command *c)
     add_bash_names(b, verbs_common, c->options);
     buf_adds(b, "' -- \"$cur\" ;;\n");
     buf_addf(b, "    '%s '*) ", c->name);
-    add_bash_completer(b, for_arguments(c));
+    add_bash_completer(b, for_arguments(c), c->name);
     buf_adds(b, " ;;\n");
 }
 
@@ -145,15 +152,15 @@ void verbs_add_bash(struct buf *b, const struct verbs_program *program)
     buf_addf(b, "%s_candidates()\n{\n", fn);
     buf_adds(b, "    local command=$1 prev=$2 cur=$3\n\n");
     buf_adds(b, "    case \"$command $prev\" in\n");
-    for (const struct verbs_command *c = program->commands; c->name; c++)
-        add_bash_values(b, c);
+    VERBS_EACH(c, program)
+    add_bash_values(b, c);
     buf_adds(b, "    esac\n    case \"$command $cur\" in\n");
-    for (const struct verbs_command *c = program->commands; c->name; c++)
-        add_bash_command(b, c);
+    VERBS_EACH(c, program)
+    add_bash_command(b, c);
     if (subcommands) {
         buf_adds(b, "    ' '*) compgen -W '");
-        for (const struct verbs_command *c = program->commands; c->name; c++)
-            buf_addf(b, "%s%s", c == program->commands ? "" : " ", c->name);
+        VERBS_EACH(c, program)
+        buf_addf(b, "%s%s", c == program->commands ? "" : " ", c->name);
         add_bash_names(b, verbs_common, NULL);
         buf_adds(b, "' -- \"$cur\" ;;\n");
     }
@@ -190,7 +197,7 @@ static void add_zsh_text(struct buf *b, const char *s)
     }
 }
 
-static void add_zsh_completer(struct buf *b, struct completer c)
+static void add_zsh_completer(struct buf *b, struct completer c, const char *command)
 {
     switch (c.kind) {
     case KIND_NOTHING:
@@ -211,6 +218,10 @@ static void add_zsh_completer(struct buf *b, struct completer c)
         if (c.detail)
             buf_addf(b, " -g \"%s\"", c.detail);
         break;
+    case KIND_COMMAND:
+        buf_addf(b, "{ compadd -- ${(f)\"$($program %s %s ", c.detail, command);
+        buf_adds(b, "${(Q)words[2,CURRENT-1]} 2>/dev/null)\"} }");
+        break;
     }
 }
 
@@ -230,7 +241,7 @@ static void add_zsh_option(struct buf *b, const struct verbs_option *o)
         buf_addc(b, ':');
         add_zsh_text(b, o->value);
         buf_addc(b, ':');
-        add_zsh_completer(b, for_option(o));
+        add_zsh_completer(b, for_option(o), "");
     }
     buf_adds(b, "' \\\n");
 }
@@ -250,7 +261,7 @@ static void add_zsh_command(struct buf *b, const struct verbs_command *c)
         buf_adds(b, "            '*:");
         add_zsh_text(b, c->arguments && *c->arguments ? c->arguments : "argument");
         buf_addc(b, ':');
-        add_zsh_completer(b, for_arguments(c));
+        add_zsh_completer(b, for_arguments(c), c->name);
         buf_adds(b, "'\n");
     }
     buf_adds(b, "        ;;\n");
@@ -262,10 +273,11 @@ void verbs_add_zsh(struct buf *b, const struct verbs_program *program)
 
     buf_addf(b, "#compdef %s\n# zsh completion for %s, made by '%s --completion zsh'\n",
              program->name, program->name, program->name);
-    buf_addf(b, "%s()\n{\n    local command=\n", fn);
+    buf_addf(b, "%s()\n{\n    local command= program=$words[1]\n", fn);
     if (verbs_has_subcommands(program)) {
         buf_adds(b, "    local -a commands=(\n");
-        for (const struct verbs_command *c = program->commands; c->name; c++) {
+        VERBS_EACH(c, program)
+        {
             buf_addf(b, "        '%s:", c->name);
             add_zsh_text(b, c->help);
             buf_adds(b, "'\n");
@@ -284,8 +296,8 @@ void verbs_add_zsh(struct buf *b, const struct verbs_program *program)
                     "    ((CURRENT--))\n");
     }
     buf_adds(b, "    case $command in\n");
-    for (const struct verbs_command *c = program->commands; c->name; c++)
-        add_zsh_command(b, c);
+    VERBS_EACH(c, program)
+    add_zsh_command(b, c);
     buf_adds(b, "    esac\n}\n\n");
     /* Both as an autoloaded function and sourced. */
     buf_addf(b,

@@ -185,12 +185,12 @@ static void add_commands(struct buf *b, const struct verbs_program *program)
 {
     size_t widest = 0;
 
-    for (const struct verbs_command *c = program->commands; c->name; c++)
-        if (strlen(c->name) > widest)
-            widest = strlen(c->name);
+    VERBS_EACH(c, program)
+    if (strlen(c->name) > widest)
+        widest = strlen(c->name);
     buf_adds(b, "\nCommands:\n");
-    for (const struct verbs_command *c = program->commands; c->name; c++)
-        add_row(b, c->name, c->help, left_of(widest));
+    VERBS_EACH(c, program)
+    add_row(b, c->name, c->help, left_of(widest));
 }
 
 static void add_exit_codes(struct buf *b, const struct verbs_program *program)
@@ -381,8 +381,8 @@ void verbs_add_man(struct buf *b, const struct verbs_program *program)
     if (subcommands) {
         add_font(b, 'B', program->name);
         buf_adds(b, " \\fICOMMAND\\fR [\\fIOPTION...\\fR] [\\fIARGUMENT...\\fR]\n.SH COMMANDS\n");
-        for (const struct verbs_command *c = program->commands; c->name; c++)
-            add_man_command(b, program, c);
+        VERBS_EACH(c, program)
+        add_man_command(b, program, c);
         buf_adds(b, ".SH OPTIONS OF EVERY COMMAND\n");
     } else {
         add_man_usage(b, program, &program->commands[0]);

@@ -40,6 +40,11 @@ static const struct verbs_option run_options[] = {
     { 0 },
 };
 
+static const struct verbs_option on_options[] = {
+    { "name", 0, "NAME", "of the fleet", NULL },
+    { 0 },
+};
+
 static const struct verbs_command commands[] = {
     { .name = "run",
       .arguments = "FILE...",
@@ -61,6 +66,30 @@ static const struct verbs_command commands[] = {
       .help = "open a shell on a device",
       .complete = "none",
       .run = show },
+    { .name = "on",
+      .arguments = "DEVICE COMMAND...",
+      .min = 1,
+      .max = -1,
+      .help = "run a command on a device",
+      .options = on_options,
+      .passes_on = true,
+      .complete = "command:names",
+      .run = show },
+    { .name = "kubectl",
+      .arguments = "[ARGUMENT...]",
+      .max = -1,
+      .help = "run kubectl",
+      .options = on_options,
+      .passes_on = true,
+      .run = show },
+    { .name = "completion",
+      .arguments = "bash|zsh",
+      .min = 1,
+      .max = 1,
+      .help = "print it",
+      .complete = "words:bash|zsh",
+      .run = show },
+    { .name = "names", .arguments = "COMMAND...", .min = 1, .max = -1, .run = show },
     { 0 },
 };
 
@@ -152,6 +181,16 @@ TEST(words_and_options_reach_the_command_and_its_code_comes_back)
         { "run --set=a=b x", "command=run set=[a=b] <x>" },
         { "up", "command=up" },
         { "ssh pi ls", "command=ssh <pi> <ls>" },
+        { "on pi ls -l --name x", "command=on <pi> <ls> <-l> <--name> <x>" },
+        { "on --name x pi -- ls --help", "command=on name=[x] <pi> <--> <ls> <--help>" },
+        { "on -- pi --", "command=on <pi> <-->" },
+        { "kubectl", "command=kubectl" },
+        { "kubectl get pods -A -o json", "command=kubectl <get> <pods> <-A> <-o> <json>" },
+        { "kubectl -n x --name=y get", "command=kubectl <-n> <x> <--name=y> <get>" },
+        { "kubectl --name=y -n x get", "command=kubectl name=[y] <-n> <x> <get>" },
+        { "kubectl --names=y", "command=kubectl <--names=y>" },
+        { "completion zsh", "command=completion <zsh>" },
+        { "names on pi", "command=names <on> <pi>" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -242,6 +281,10 @@ TEST(mistakes_say_what_is_wrong_and_what_was_meant)
         { "run a -a x86-64", "rig run: --arch cannot be 'x86-64', only one of x86_64, aarch64, did "
                              "you mean 'x86_64'?\nTry 'rig run --help'.\n" },
         { "up now", "rig up: 'now' is one argument too many\nTry 'rig up --help'.\n" },
+        { "on -x pi", "rig on: unknown option '-x'\nTry 'rig on --help'.\n" },
+        { "completion zs", "rig completion: 'zs' is none of bash, zsh, did you mean 'zsh'?\n"
+                           "Try 'rig completion --help'.\n" },
+        { "name x", "rig: unknown command 'name'\nTry 'rig --help'.\n" },
         { "ssh a b c", "rig ssh: 'c' is one argument too many\nTry 'rig ssh --help'.\n" },
         { "--completion fish",
           "rig: --completion cannot be 'fish', only one of bash, zsh\nTry 'rig --help'.\n" },
@@ -302,6 +345,10 @@ TEST(help_fits_into_eighty_columns)
     }
 }
 
+/* The program as completion scripts ask it. */
+static const char asked[] = "rig() { [ \"$1\" = names ] || { echo \"ran: $*\"; return; }; "
+                            "shift; printf '%s\\n' edge-1 edge-2 after-$(IFS=,; echo \"$*\"); }";
+
 /* What bash would offer for the words of `line`, the last of which is being typed. */
 static char *completed(const struct verbs_program *program, const char *line)
 {
@@ -310,9 +357,9 @@ static char *completed(const struct verbs_program *program, const char *line)
     CLEANUP_FREE char *script = NULL, *full = NULL;
 
     call(program, ARGV("--completion", "bash"), &script);
-    full = xasprintf("cd base/testdata/verbs/complete || exit 1\n%s\nCOMP_WORDS=(%s)\n"
+    full = xasprintf("cd base/testdata/verbs/complete || exit 1\n%s\n%s\nCOMP_WORDS=(%s)\n"
                      "COMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n%s\necho \"${COMPREPLY[*]}\"\n",
-                     script, line, program == &rig ? "_rig" : "_fleet_agent");
+                     script, asked, line, program == &rig ? "_rig" : "_fleet_agent");
     check_ok(proc_run(ARGV("bash", "-s"), full, 20000, &out, NULL, &err), err);
     return buf_steal(&out);
 }
@@ -323,7 +370,7 @@ TEST(bash_completes_commands_options_values_and_files)
         const struct verbs_program *program;
         const char *line, *want;
     } cases[] = {
-        { &rig, "rig ''", "run up ssh --help --version\n" },
+        { &rig, "rig ''", "run up ssh on kubectl completion --help --version\n" },
         { &rig, "rig r", "run\n" },
         { &rig, "rig --v", "--version\n" },
         { &rig, "rig run --re", "--report-dir\n" },
@@ -333,6 +380,10 @@ TEST(bash_completes_commands_options_values_and_files)
         { &rig, "rig run -r ''", "folder\n" },
         { &rig, "rig run ''", "folder a.yml\n" },
         { &rig, "rig up ''", "\n" },
+        { &rig, "rig completion z", "zsh\n" },
+        { &rig, "rig on ''", "edge-1 edge-2 after-on\n" },
+        { &rig, "rig on ed", "edge-1 edge-2\n" },
+        { &rig, "rig on edge-1 a", "after-on,edge-1\n" },
         { &rig, "rig up --", "--help --version\n" },
         { &agent, "fleet-agent --s", "--self-test\n" },
         { &agent, "fleet-agent -c ''", "a.yml b.txt folder\n" },
@@ -355,6 +406,51 @@ TEST(bash_completes_commands_options_values_and_files)
         sorted = strv_join(a, " ");
         want = strv_join(b, " ");
         check_str(sorted, want);
+    }
+}
+
+/* What a person sees who types `keys` into a zsh of their own. */
+static char *typed(const char *keys)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_BUF struct buf out = BUF_INIT(1 << 16);
+    CLEANUP_FREE char *script = NULL, *full = NULL;
+    const char *dir = check_tmpdir();
+
+    call(&rig, ARGV("--completion", "zsh"), &script);
+    full = xasprintf("cd base/testdata/verbs/complete || exit 1\n"
+                     "cat >%s/.zshrc <<'END'\n"
+                     "autoload -U compinit\ncompinit -u -d %s/dump\n%s\n%s\nEND\n"
+                     "export ZDOTDIR=%s TERM=dumb\nzmodload zsh/zpty\nzpty inner zsh -i\n"
+                     "zpty -w inner \"%s\"\nzpty -w inner exit\n"
+                     "while zpty -r inner line; do print -r -- \"$line\"; done\n",
+                     dir, dir, script, asked, dir, keys);
+    check_ok(proc_run(ARGV("zsh", "-f", "-s"), full, 20000, &out, NULL, &err), err);
+    return buf_steal(&out);
+}
+
+TEST(zsh_completes_commands_options_values_and_files)
+{
+    static const struct {
+        const char *keys, *want;
+    } cases[] = {
+        { "rig ku\tget", "ran: kubectl get" },
+        { "rig run --re\tx", "ran: run --report-dir=x" },
+        { "rig run --arch a\t", "ran: run --arch aarch64" },
+        { "rig run a\t", "ran: run a.yml" },
+        { "rig on edge-1 af\t", "ran: on edge-1 after-on,edge-1" },
+        { "rig on ed\t1", "ran: on edge-1" },
+        { "rig nam\t", "ran: nam" },
+    };
+
+    if (access("/bin/zsh", X_OK) < 0)
+        check_skip("no zsh here");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP_FREE char *got = NULL;
+
+        check_case("%s", cases[i].keys);
+        got = typed(cases[i].keys);
+        check_has(got, cases[i].want);
     }
 }
 

@@ -13,6 +13,12 @@
 extern const struct verbs_option verbs_common[];
 bool verbs_shadows(const struct verbs_option *own, const struct verbs_option *common);
 
+/* The first of these and those behind it that help shows; NULL when none is left. */
+const struct verbs_command *verbs_shown(const struct verbs_command *c);
+#define VERBS_EACH(c, program)                                                                     \
+    for (const struct verbs_command *c = verbs_shown((program)->commands); c;                      \
+         c = verbs_shown(c + 1))
+
 static inline bool verbs_has_subcommands(const struct verbs_program *program)
 {
     return *program->commands[0].name != '\0';

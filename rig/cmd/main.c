@@ -38,6 +38,23 @@ static const struct verbs_command commands[] = {
       .options = cmd_verbs_options,
       .complete = "none",
       .run = cmd_verbs },
+    { .name = "completion",
+      .arguments = "bash|zsh",
+      .min = 1,
+      .max = 1,
+      .help = "print what makes a shell complete rig's commands",
+      .details =
+              "For every new shell:\n\n"
+              "    rig completion bash >~/.local/share/bash-completion/completions/rig\n"
+              "    rig completion zsh >~/.zfunc/_rig    # with fpath+=~/.zfunc before compinit\n",
+      .complete = "words:bash|zsh",
+      .run = cmd_completion },
+    { .name = "man",
+      .arguments = "",
+      .help = "print the man page",
+      .details = "    rig man | man -l -\n",
+      .complete = "none",
+      .run = cmd_man },
     { 0 },
 };
 
@@ -57,5 +74,5 @@ static const struct verbs_program program = {
 
 int main(int argc, char **argv)
 {
-    return verbs_main(&program, argc, argv, NULL);
+    return verbs_main(&program, argc, argv, (void *)&program);
 }

@@ -21,6 +21,9 @@ int cmd_run(const struct verbs_args *args, void *userdata);
 int cmd_check(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_verbs_options[];
 int cmd_verbs(const struct verbs_args *args, void *userdata);
+/* Its userdata is the program's own table. */
+int cmd_completion(const struct verbs_args *args, void *userdata);
+int cmd_man(const struct verbs_args *args, void *userdata);
 int cmd_list(const struct verbs_args *args, void *userdata);
 
 /* Scenario files, all of them checked. */

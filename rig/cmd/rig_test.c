@@ -106,6 +106,20 @@ TEST(scenarios_are_listed)
     check_has(ours, "hello  2 devices  [deployment]  ");
 }
 
+TEST(completion_and_man_page_are_printed)
+{
+    CLEANUP_FREE char *bash = NULL, *zsh = NULL, *man = NULL, *fish = NULL;
+
+    check_int(rig("completion bash", &bash), 0);
+    check_has(bash, "complete -F _rig rig\n");
+    check_int(rig("completion zsh", &zsh), 0);
+    check_has(zsh, "#compdef rig\n");
+    check_int(rig("man", &man), 0);
+    check_has(man, ".SH EXIT STATUS\n");
+    check_int(rig("completion fish", &fish), 2);
+    check_has(fish, "'fish' is none of bash, zsh");
+}
+
 TEST(verbs_are_listed)
 {
     CLEANUP_FREE char *out = NULL, *markdown = NULL;

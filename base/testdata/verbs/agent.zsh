@@ -2,7 +2,7 @@
 # zsh completion for fleet-agent, made by 'fleet-agent --completion zsh'
 _fleet_agent()
 {
-    local command=
+    local command= program=$words[1]
     case $command in
     '')
         _arguments -s -S \

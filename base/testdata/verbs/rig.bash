@@ -8,6 +8,8 @@ _rig_candidates()
     'run --arch' | 'run -a') compgen -W 'x86_64 aarch64' -- "$cur"; return ;;
     'run --set') :; return ;;
     'run --a-name-that-is-too-long-for-its-column') :; return ;;
+    'on --name') :; return ;;
+    'kubectl --name') :; return ;;
     esac
     case "$command $cur" in
     'run -'*) compgen -W ' --report-dir --arch --keep --set --a-name-that-is-too-long-for-its-column --help --version' -- "$cur" ;;
@@ -16,7 +18,13 @@ _rig_candidates()
     'up '*) : ;;
     'ssh -'*) compgen -W ' --help --version' -- "$cur" ;;
     'ssh '*) : ;;
-    ' '*) compgen -W 'run up ssh --help --version' -- "$cur" ;;
+    'on -'*) compgen -W ' --name --help --version' -- "$cur" ;;
+    'on '*) compgen -W "$("${COMP_WORDS[0]}" names on "${COMP_WORDS[@]:2:COMP_CWORD-2}" 2>/dev/null)" -- "$cur" ;;
+    'kubectl -'*) compgen -W ' --name --help --version' -- "$cur" ;;
+    'kubectl '*) : ;;
+    'completion -'*) compgen -W ' --help --version' -- "$cur" ;;
+    'completion '*) compgen -W 'bash zsh' -- "$cur" ;;
+    ' '*) compgen -W 'run up ssh on kubectl completion --help --version' -- "$cur" ;;
     esac
 }
 

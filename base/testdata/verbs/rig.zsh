@@ -2,11 +2,14 @@
 # zsh completion for rig, made by 'rig --completion zsh'
 _rig()
 {
-    local command=
+    local command= program=$words[1]
     local -a commands=(
         'run:run scenarios'
         'up:keep a lab\: it'\''s \[up\]'
         'ssh:open a shell on a device'
+        'on:run a command on a device'
+        'kubectl:run kubectl'
+        'completion:print it'
     )
 
     if ((CURRENT == 2)); then
@@ -43,6 +46,26 @@ _rig()
             '(-h --help)'{-h,--help}'[show this help]' \
             '--version[show the version]' \
             '*:DEVICE \[COMMAND...\]: '
+        ;;
+    'on')
+        _arguments -s -S \
+            '--name=[of the fleet]:NAME: ' \
+            '(-h --help)'{-h,--help}'[show this help]' \
+            '--version[show the version]' \
+            '*:DEVICE COMMAND...:{ compadd -- ${(f)"$($program names on ${(Q)words[2,CURRENT-1]} 2>/dev/null)"} }'
+        ;;
+    'kubectl')
+        _arguments -s -S \
+            '--name=[of the fleet]:NAME: ' \
+            '(-h --help)'{-h,--help}'[show this help]' \
+            '--version[show the version]' \
+            '*:\[ARGUMENT...\]: '
+        ;;
+    'completion')
+        _arguments -s -S \
+            '(-h --help)'{-h,--help}'[show this help]' \
+            '--version[show the version]' \
+            '*:bash|zsh:(bash zsh)'
         ;;
     esac
 }
