@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
 #include "rig/cmd/one_run.h"
+#include "rig/cmd/options.h"
 #include "rig/cmd/rig.h"
+#include "rig/cmd/signals.h"
 #include "rig/run/report.h"
 
 #define REPORT_MAX (64 * 1024 * 1024)
@@ -31,51 +30,7 @@ const struct verbs_option cmd_run_options[] = {
     { 0 },
 };
 
-/* --- Signals --------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t stop;       /* how many came */
-static volatile sig_atomic_t stopped_by; /* the first one */
-
-static void on_signal(int number)
-{
-    if (stop == 0)
-        stopped_by = number;
-    stop = stop + 1;
-}
-
-static void catch_signals(void)
-{
-    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-    struct sigaction action = { .sa_handler = on_signal };
-
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        sigaction(numbers[i], &action, NULL);
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
-}
-
 /* --- What to run, and how -------------------------------------------------------------------- */
-
-static void override(char **setting, const struct verbs_args *args, const char *option)
-{
-    if (verbs_value(args, option))
-        replace_str(setting, verbs_value(args, option));
-}
-
-static int settings_of(const struct verbs_args *args, const struct place *place,
-                       struct settings **ret, struct err **err)
-{
-    const char *path = verbs_value(args, "config");
-    int r;
-
-    r = settings_load(path ? path : place->settings, /* needed= */ path != NULL, ret, err);
-    if (r < 0)
-        return r;
-    override(&(*ret)->arch, args, "arch");
-    override(&(*ret)->libvirt, args, "libvirt");
-    override(&(*ret)->accel, args, "accel");
-    return 0;
-}
 
 static char *runs_dir_of(const struct verbs_args *args, const struct place *place)
 {
@@ -88,16 +43,6 @@ static char *runs_dir_of(const struct verbs_args *args, const struct place *plac
         return xstrdup(dir);
     here = getcwd(NULL, 0);
     return xasprintf("%s/%s", here ? here : ".", dir);
-}
-
-static int width_of(FILE *out)
-{
-    struct winsize size;
-    const char *term = getenv("TERM");
-
-    if (!isatty(fileno(out)) || !term || str_eq(term, "dumb"))
-        return 0;
-    return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 /* --- Reports of all -------------------------------------------------------------------------- */
@@ -153,8 +98,8 @@ static size_t count(const struct one_run *runs, size_t n, enum result result)
 
 static int exit_code(const struct one_run *runs, size_t n)
 {
-    if (stop)
-        return stopped_by == SIGINT ? RIG_INT : RIG_TERM;
+    if (signals_first())
+        return signals_first() == SIGINT ? RIG_INT : RIG_TERM;
     for (size_t i = 0; i < n; i++)
         if (runs[i].no_lab)
             return RIG_NO_LAB;
@@ -171,7 +116,7 @@ static size_t run_all(struct one_run_config *config, const struct scenarios *lis
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < list->n && !stop; i++) {
+    for (size_t i = 0; i < list->n && !*config->stop; i++) {
         if (tag && !strv_has(list->items[i]->tags, tag))
             continue;
         config->scenario = list->items[i];
@@ -201,14 +146,13 @@ static int run_listed(const struct verbs_args *args, const struct scenarios *lis
         .runs_dir = runs_dir,
         /* A folder that somebody chose is theirs to tidy. */
         .keep_runs = verbs_value(args, "report-dir") ? SIZE_MAX : (size_t)settings->keep_runs - 1,
-        .progress = progress_new(out, width_of(out)),
-        .stop = &stop,
+        .progress = progress_new(out, options_width(out)),
+        .stop = signals_catch(),
         .keep = verbs_flag(args, "keep"),
     };
     size_t n;
     int code;
 
-    catch_signals();
     n = run_all(&config, list, verbs_value(args, "tag"), runs);
     tell_totals(config.progress, runs, n, list->n);
     progress_free(config.progress);
@@ -230,7 +174,7 @@ int cmd_run(const struct verbs_args *args, void *userdata)
     (void)userdata;
     if (!scenarios_load(args->positional, &list))
         return RIG_USAGE;
-    if (place_new(&place, &err) < 0 || settings_of(args, place, &settings, &err) < 0) {
+    if (place_new(&place, &err) < 0 || options_settings(args, place, &settings, &err) < 0) {
         CLEANUP_FREE char *text = err_text_full(err);
 
         fprintf(stderr, "%s\n", text);

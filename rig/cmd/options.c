@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+
+#include "rig/cmd/options.h"
+
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/strv.h"
+
+static void override(char **setting, const struct verbs_args *args, const char *option)
+{
+    if (verbs_value(args, option))
+        replace_str(setting, verbs_value(args, option));
+}
+
+int options_settings(const struct verbs_args *args, const struct place *place,
+                     struct settings **ret, struct err **err)
+{
+    const char *path = verbs_value(args, "config");
+    int r;
+
+    r = settings_load(path ? path : place->settings, /* needed= */ path != NULL, ret, err);
+    if (r < 0)
+        return r;
+    override(&(*ret)->arch, args, "arch");
+    override(&(*ret)->libvirt, args, "libvirt");
+    override(&(*ret)->accel, args, "accel");
+    return 0;
+}
+
+int options_width(FILE *out)
+{
+    struct winsize size;
+    const char *term = getenv("TERM");
+
+    if (!isatty(fileno(out)) || !term || str_eq(term, "dumb"))
+        return 0;
+    return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}

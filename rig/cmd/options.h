@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: AGPL-3.0-only */
+#pragma once
+
+/* What options of several commands mean. */
+
+#include <stdio.h>
+
+#include "base/verbs.h"
+#include "rig/cmd/place.h"
+#include "rig/cmd/settings.h"
+
+/* The settings file, overridden by the command line: the command has the options config, arch,
+ * libvirt and accel. */
+int options_settings(const struct verbs_args *args, const struct place *place,
+                     struct settings **ret, struct err **err);
+/* Columns of the terminal for progress_new(); 0 when `out` is none. */
+int options_width(FILE *out);
