@@ -296,6 +296,7 @@ void proc_stop(struct proc *p, bool group, int64_t grace_ms)
     if (p->pid == 0)
         return;
     signal_it(p, group, SIGTERM);
+    signal_it(p, group, SIGCONT); /* one that stands still takes no TERM */
     /* The rest of the group does not outlive its leader, also when that ended in time. It is not
      * reaped before, so the process id cannot have become somebody else's. */
     if (!await_end(p, clock_mono_ms() + grace_ms) || group)

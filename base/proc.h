@@ -46,7 +46,8 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err **err)
 bool proc_ended(struct proc *p);
 /* Waits until it ended. -ETIMEDOUT after `timeout_ms`. */
 int proc_wait(struct proc *p, int64_t timeout_ms, struct err **err);
-/* TERM, then KILL after `grace_ms`, to the process (to its group when `group`); reaps. */
+/* TERM, then KILL after `grace_ms`, to the process (to its group when `group`), also one that was
+ * stopped (SIGSTOP); reaps. */
 void proc_stop(struct proc *p, bool group, int64_t grace_ms);
 /* "exited with status 3", "killed by signal 9 (Killed)". The caller frees it. */
 char *proc_status_text(int status);

@@ -215,7 +215,7 @@ static int start(struct machine *v, struct err **err)
     v->wanted = true;
     v->ready = v->mourned = false;
     supervisor_tell(v->all->supervisor, LAB_START, v->name, "power on");
-    return 0;
+    return machine_started(v, err);
 }
 
 /* What a dead run left under our name is destroyed and forgotten. */

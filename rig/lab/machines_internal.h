@@ -19,6 +19,7 @@ struct machine {
     char uuid[VIR_UUID_STRING_BUFLEN]; /* "" before the first definition */
     bool wanted;
     bool ready, mourned; /* as told to who listens, since the last power-on */
+    bool link_cut;       /* the cable is out, over power cycles */
     struct domain_forward *forwards;
     size_t n_forwards, cap_forwards;
     struct remote *remote;
@@ -42,3 +43,6 @@ int machine_need(struct machines *m, const char *name, struct machine **ret, str
 /* Sends a command of the human monitor to the running emulator. An answer that is not empty is an
  * error unless `ret_answer` takes it; the caller frees it. */
 int machine_monitor(struct machine *v, const char *command, char **ret_answer, struct err **err);
+
+/* After each start of the emulator: does again what a new one does not know of. */
+int machine_started(struct machine *v, struct err **err);

@@ -25,6 +25,7 @@
 #include "base/strv.h"
 #include "rig/lab/artefact.h"
 #include "rig/lab/kvm_probe.h"
+#include "rig/lab/machine_faults.h"
 #include "rig/lab/remote.h"
 
 #define BOOT_MS 120000
@@ -400,6 +401,143 @@ SLOW_TEST(a_machine_boots_serves_loses_power_and_returns)
     check_ok(host->remove(host->impl, "edge-1", &err), err);
     check_true(!file_exists(disk));
     check_int(processes_with(disk), 0);
+    bench_down(&b);
+}
+
+TEST(faults_of_a_machine_that_is_not_there_are_told)
+{
+    static int (*const faults[])(struct machines *, const char *,
+                                 struct err **) = { machine_reset, machine_pause, machine_resume };
+    CLEANUP_ERR struct err *err = NULL;
+    struct bench b = { 0 };
+
+    bench_up(&b, check_tmpdir(), "rigtest");
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        CLEANUP_ERR struct err *trouble = NULL;
+
+        check_int(faults[i](b.machines, "edge-9", &trouble), -ENOENT);
+        check_has(err_text(trouble), "there is no machine edge-9");
+    }
+    check_int(machine_kill(b.machines, "edge-9", NULL, NULL), -ENOENT);
+    check_int(machine_shut_down(b.machines, "edge-9", 1000, NULL), -ENOENT);
+    check_int(machine_link(b.machines, "edge-9", false, NULL), -ENOENT);
+    check_true(!machine_linked(b.machines, "edge-9"));
+    check_true(!machine_paused(b.machines, "edge-9"));
+    check_true(!machine_greets(b.machines, "edge-9", 100));
+    bench_down(&b);
+}
+
+/* --- faults ----------------------------------------------------------------------------------- */
+
+#define SILENT_MS 1000
+#define GREETS(b, ms) machine_greets((b)->machines, "edge-1", ms)
+
+static char *boot_id(struct bench *b)
+{
+    const struct machine_host *host = machines_host(b->machines);
+    const struct device_host *device = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(host->reach(host->impl, "edge-1", BOOT_MS, &device, &err), err);
+    return OUTPUT(device, "cat", "/proc/sys/kernel/random/boot_id");
+}
+
+static void check_standing_still(struct bench *b)
+{
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_ok(machine_pause(b->machines, "edge-1", &err), err);
+    check_ok(machine_pause(b->machines, "edge-1", &err), err);
+    check_true(machine_paused(b->machines, "edge-1"));
+    check_true(machine_powered(b->machines, "edge-1"));
+    check_true(!GREETS(b, SILENT_MS));
+    check_ok(machine_resume(b->machines, "edge-1", &err), err);
+    check_ok(machine_resume(b->machines, "edge-1", &err), err);
+    check_true(!machine_paused(b->machines, "edge-1"));
+    check_true(GREETS(b, 10000));
+}
+
+static void check_cable(struct bench *b)
+{
+    CLEANUP_FREE char *before = boot_id(b), *after = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_ok(machine_link(b->machines, "edge-1", false, &err), err);
+    check_true(!machine_linked(b->machines, "edge-1"));
+    check_true(!GREETS(b, SILENT_MS));
+    check_ok(machine_link(b->machines, "edge-1", true, &err), err);
+    check_true(machine_linked(b->machines, "edge-1"));
+    after = boot_id(b);
+    check_str(after, before);
+}
+
+/* The cable stays out over a new emulator. */
+static void check_cable_over_power(struct bench *b)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    int64_t start = clock_mono_ms(), booted;
+
+    check_ok(machine_power_cut(b->machines, "edge-1", &err), err);
+    check_ok(machine_link(b->machines, "edge-1", false, &err), err);
+    check_ok(machine_power_on(b->machines, "edge-1", &err), err);
+    check_true(!GREETS(b, 20000));
+    check_ok(machine_link(b->machines, "edge-1", true, &err), err);
+    free(boot_id(b));
+    booted = clock_mono_ms() - start;
+    check_true(booted > 20000);
+}
+
+static void check_killed(struct bench *b)
+{
+    CLEANUP_FREE char *before = boot_id(b), *after = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+    pid_t pid = 0;
+
+    check_ok(machine_kill(b->machines, "edge-1", &pid, &err), err);
+    check_true(pid > 0);
+    check_true(!machine_powered(b->machines, "edge-1"));
+    check_ok(machines_check(b->machines, &err), err);
+    check_ok(machine_kill(b->machines, "edge-1", &pid, &err), err);
+    check_int(pid, 0);
+    check_ok(machine_power_on(b->machines, "edge-1", &err), err);
+    after = boot_id(b);
+    check_true(!str_eq(before, after));
+}
+
+static void check_button(struct bench *b)
+{
+    CLEANUP_FREE char *before = boot_id(b), *after = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_ok(machine_reset(b->machines, "edge-1", &err), err);
+    check_true(!GREETS(b, SILENT_MS));
+    after = boot_id(b);
+    check_true(!str_eq(before, after));
+}
+
+SLOW_TEST(faults_happen_to_a_machine_and_are_taken_back)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *image = NULL;
+    struct bench b = { 0 };
+    struct machine_spec spec;
+
+    check_timeout(600);
+    image = device_image();
+    bench_up(&b, check_tmpdir(), "rigfault");
+    spec = spec_of(&b, image);
+    need_ok(machines_host(b.machines)->ensure(b.machines, &spec, NULL, &err), err);
+    free(boot_id(&b));
+    check_true(GREETS(&b, 10000));
+    check_standing_still(&b);
+    check_cable(&b);
+    check_button(&b);
+    check_killed(&b);
+    check_ok(machine_shut_down(b.machines, "edge-1", 60000, &err), err);
+    check_ok(machine_shut_down(b.machines, "edge-1", 60000, &err), err);
+    check_ok(machines_check(b.machines, &err), err);
+    check_int(machine_pause(b.machines, "edge-1", &err), -EHOSTDOWN);
+    check_cable_over_power(&b);
     bench_down(&b);
 }
 

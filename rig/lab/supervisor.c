@@ -268,7 +268,7 @@ int supervisor_kill(struct supervisor *s, const char *name, int signal, struct e
         return 0;
     c->wanted = false;
     supervisor_tell(s, LAB_STOP, name, "sent signal %d", signal);
-    /* A stopped process takes no TERM before it continues: then the wait fails, as it should. */
+    kill(c->proc.pid, SIGCONT); /* one that stands still takes no TERM */
     if ((r = proc_wait(&c->proc, STOP_GRACE_MS, err)) < 0)
         return err_wrap(err, "waiting for %s to end", name);
     return 0;

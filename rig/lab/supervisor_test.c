@@ -158,6 +158,28 @@ TEST(a_paused_child_still_runs)
     check_ok(supervisor_kill(s, "one", SIGCONT, &err), err);
 }
 
+TEST(a_paused_child_takes_its_term)
+{
+    CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
+    CLEANUP_FREE char *out = xasprintf("%s/said", check_tmpdir());
+    CLEANUP_FREE char *script = xasprintf(
+            "trap 'echo term >>%s; exit' TERM; echo up; while :; do sleep 0.1; done", out);
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *text = NULL;
+    int64_t start = clock_mono_ms();
+
+    start_shell(s, "one", script);
+    check_ok(supervisor_kill(s, "one", SIGSTOP, &err), err);
+    check_ok(supervisor_kill(s, "one", SIGTERM, &err), err);
+    check_ok(supervisor_restart(s, "one", &err), err);
+    check_ok(supervisor_kill(s, "one", SIGSTOP, &err), err);
+    check_ok(supervisor_stop(s, "one", &err), err);
+    check_ok(supervisor_check(s, &err), err);
+    check_true(clock_mono_ms() - start < 4000);
+    need_ok(file_read(out, 100, &text, NULL, &err), err);
+    check_has(text, "term\n");
+}
+
 TEST(names_that_are_not_there_are_errors)
 {
     CLEANUP(supervisor_free) struct supervisor *s = new_supervisor();
