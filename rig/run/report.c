@@ -8,9 +8,9 @@
 
 #define TEXT_MAX (256 * 1024)
 
-/* Bytes of the UTF-8 character at `s`; 0 when there is none (RFC 3629, without surrogates and
- * without the two that XML forbids). */
-static size_t utf8_len(const unsigned char *s)
+/* Bytes of the UTF-8 character at `s`, of which `left` are there; 0 when there is none (RFC 3629,
+ * without surrogates and without the two that XML forbids). */
+static size_t utf8_len(const unsigned char *s, size_t left)
 {
     size_t len = s[0] < 0x80                   ? 1
                  : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
@@ -18,6 +18,8 @@ static size_t utf8_len(const unsigned char *s)
                  : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
                                                : 0;
 
+    if (len > left)
+        return 0;
     for (size_t i = 1; i < len; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
@@ -28,10 +30,10 @@ static size_t utf8_len(const unsigned char *s)
     return len;
 }
 
-void report_clean(struct buf *out, const char *text)
+void report_clean_bytes(struct buf *out, const char *text, size_t n)
 {
-    while (*text) {
-        size_t len = utf8_len((const unsigned char *)text);
+    for (const char *end = text + n; text < end;) {
+        size_t len = utf8_len((const unsigned char *)text, (size_t)(end - text));
         bool control = len == 1 && ((unsigned char)*text < 0x20 || *text == 0x7f) &&
                        *text != '\n' && *text != '\t';
 
@@ -43,12 +45,17 @@ void report_clean(struct buf *out, const char *text)
     }
 }
 
+void report_clean(struct buf *out, const char *text)
+{
+    report_clean_bytes(out, text, strlen(text));
+}
+
 /* In an attribute line ends and tabs would be read as spaces. */
-static void add_xml(struct buf *out, const char *text, bool attribute)
+void report_xml(struct buf *out, const char *text, size_t len, bool attribute)
 {
     CLEANUP_BUF struct buf clean = BUF_INIT(TEXT_MAX);
 
-    report_clean(&clean, text);
+    report_clean_bytes(&clean, text, len);
     for (const char *c = buf_str(&clean); *c; c++) {
         if (*c == '&')
             buf_adds(out, "&amp;");
@@ -63,6 +70,11 @@ static void add_xml(struct buf *out, const char *text, bool attribute)
         else
             buf_addc(out, *c);
     }
+}
+
+static void add_xml(struct buf *out, const char *text, bool attribute)
+{
+    report_xml(out, text, strlen(text), attribute);
 }
 
 static void add_attribute(struct buf *out, const char *name, const char *value)

@@ -23,3 +23,7 @@ void report_tap(const struct report *runs, size_t n, struct buf *out);
 /* Appends `text` with bytes that are no UTF-8 and control characters other than line ends and tabs
  * replaced by '?'. */
 void report_clean(struct buf *out, const char *text);
+void report_clean_bytes(struct buf *out, const char *text, size_t len);
+/* The same, escaped for XML and HTML: as the text of an element, or within double quotes as an
+ * attribute. At most 256 KiB at once. */
+void report_xml(struct buf *out, const char *text, size_t len, bool attribute);
