@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,22 +8,10 @@
 #include "rig/cmd/place.h"
 #include "rig/cmd/rig.h"
 
-/* The scenario files of a folder, sorted. */
-static int files_of(const char *folder, char ***ret, struct err **err)
-{
-    CLEANUP_STRV char **files = NULL;
-    DIR *dir = opendir(folder);
-
-    if (!dir)
-        return err_errno(err, errno, "%s", folder);
-    for (struct dirent *d; (d = readdir(dir));)
-        if (str_ends(d->d_name, ".yml") && d->d_name[0] != '.')
-            strv_addf(&files, "%s/%s", folder, d->d_name);
-    closedir(dir);
-    strv_sort(files);
-    *ret = steal_ptr(files);
-    return 0;
-}
+const struct verbs_option cmd_list_options[] = {
+    { "tag", 0, "TAG", "only scenarios that bear it; given again, one of them", NULL },
+    { 0 },
+};
 
 /* Up to the first full stop, its line ends made spaces. */
 static char *first_sentence(const char *story)
@@ -39,49 +25,67 @@ static char *first_sentence(const char *story)
     return text;
 }
 
-static void list_one(const struct scenario *s)
+/* "2 devices", or of variants "1 to 4 devices". */
+static void list_devices(struct scenario *const *variants, size_t n)
 {
-    CLEANUP_FREE char *story = first_sentence(s->story), *tags = strv_join(s->tags, " ");
+    size_t fewest = variants[0]->n_devices, most = fewest;
 
-    printf("%s  %zu device%s  [%s]  %s\n    %s\n", s->name, s->n_devices,
-           s->n_devices == 1 ? "" : "s", tags, s->path, story);
+    for (size_t i = 1; i < n; i++) {
+        fewest = variants[i]->n_devices < fewest ? variants[i]->n_devices : fewest;
+        most = variants[i]->n_devices > most ? variants[i]->n_devices : most;
+    }
+    if (fewest < most)
+        printf("%zu to ", fewest);
+    printf("%zu device%s", most, most == 1 ? "" : "s");
 }
 
-static bool list_folder(const char *folder)
+/* The scenarios of one file, which are several only with a matrix. */
+static void list_file(struct scenario *const *variants, size_t n)
 {
-    CLEANUP_SCENARIOS struct scenarios list = { 0 };
-    CLEANUP_STRV char **files = NULL;
-    CLEANUP_ERR struct err *err = NULL;
-    bool good;
+    const struct scenario *s = variants[0];
+    CLEANUP_FREE char *story = first_sentence(s->story), *tags = strv_join(s->tags, " ");
+    CLEANUP_FREE char *needs = strv_join(s->needs, " ");
+    size_t name = strcspn(s->name, "[");
 
-    if (files_of(folder, &files, &err) < 0) {
-        fprintf(stderr, "%s\n", err_text(err));
-        return false;
+    printf("%.*s  ", (int)name, s->name);
+    list_devices(variants, n);
+    printf("  [%s]  %s\n    %s\n", tags, s->path, story);
+    if (*needs)
+        printf("    needs %s\n", needs);
+    for (size_t i = 0; i < n; i++)
+        if (variants[i]->name[name])
+            printf("      %s\n", variants[i]->name);
+}
+
+static bool list_all(char *const *paths, char *const *tags)
+{
+    struct scenarios_wanted wanted = { .paths = paths, .tags = tags };
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
+    bool good = scenarios_load(&wanted, &list, NULL);
+
+    for (size_t i = 0, n; i < list.n; i += n) {
+        for (n = 1; i + n < list.n; n++)
+            if (!str_eq(list.items[i + n]->path, list.items[i]->path))
+                break;
+        list_file(&list.items[i], n);
     }
-    if (!files)
-        return true;
-    good = scenarios_load(files, &list);
-    for (size_t i = 0; i < list.n; i++)
-        list_one(list.items[i]);
     return good;
 }
 
 int cmd_list(const struct verbs_args *args, void *userdata)
 {
+    CLEANUP_STRV char **tags = verbs_values(args, "tag");
     CLEANUP(place_free) struct place *place = NULL;
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char *ours = NULL;
-    bool good = true;
 
     (void)userdata;
-    for (char **d = args->positional; *d; d++)
-        good &= list_folder(*d);
     if (args->n_positional > 0)
-        return good ? RIG_PASSED : RIG_USAGE;
+        return list_all(args->positional, tags) ? RIG_PASSED : RIG_USAGE;
     if (place_new(&place, &err) < 0) {
         fprintf(stderr, "%s\n", err_text(err));
         return RIG_USAGE;
     }
     ours = xasprintf("%s/scenarios", place->root);
-    return list_folder(ours) ? RIG_PASSED : RIG_USAGE;
+    return list_all(ARGV(ours), tags) ? RIG_PASSED : RIG_USAGE;
 }

@@ -17,7 +17,8 @@
 #define REPORT_MAX (64 * 1024 * 1024)
 
 const struct verbs_option cmd_run_options[] = {
-    { "tag", 0, "TAG", "only scenarios that bear it", NULL },
+    { "tag", 0, "TAG", "only scenarios that bear it; given again, one of them", NULL },
+    { "set", 0, "NAME=VALUE", "another value for a variable; may be given again", NULL },
     { "arch", 0, "ARCH", "machine type of devices that name none", "x86_64|aarch64" },
     { "control-plane", 0, "KIND", "what the fleet is run from", "embedded" },
     { "libvirt", 0, "URI", "a libvirt daemon, or 'private' for one of the rig's own", NULL },
@@ -111,14 +112,12 @@ static int exit_code(const struct one_run *runs, size_t n)
 /* --- The command ----------------------------------------------------------------------------- */
 
 /* Runs what is to be run into `runs` and returns how many that were. */
-static size_t run_all(struct one_run_config *config, const struct scenarios *list, const char *tag,
+static size_t run_all(struct one_run_config *config, const struct scenarios *list,
                       struct one_run *runs)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < list->n && !*config->stop; i++) {
-        if (tag && !strv_has(list->items[i]->tags, tag))
-            continue;
         config->scenario = list->items[i];
         one_run(config, &runs[n]);
         if (runs[n++].no_lab)
@@ -135,7 +134,7 @@ static void tell_totals(struct progress *p, const struct one_run *runs, size_t n
 }
 
 static int run_listed(const struct verbs_args *args, const struct scenarios *list,
-                      const struct place *place, const struct settings *settings)
+                      size_t n_left_out, const struct place *place, const struct settings *settings)
 {
     CLEANUP_FREE struct one_run *runs = xcalloc(list->n + 1, sizeof(*runs));
     CLEANUP_FREE char *runs_dir = runs_dir_of(args, place);
@@ -153,8 +152,8 @@ static int run_listed(const struct verbs_args *args, const struct scenarios *lis
     size_t n;
     int code;
 
-    n = run_all(&config, list, verbs_value(args, "tag"), runs);
-    tell_totals(config.progress, runs, n, list->n);
+    n = run_all(&config, list, runs);
+    tell_totals(config.progress, runs, n, list->n + n_left_out);
     progress_free(config.progress);
     code = exit_code(runs, n);
     if (!write_reports(args, runs, n) && code == RIG_PASSED)
@@ -168,11 +167,16 @@ int cmd_run(const struct verbs_args *args, void *userdata)
 {
     CLEANUP(settings_free) struct settings *settings = NULL;
     CLEANUP(place_free) struct place *place = NULL;
+    CLEANUP_STRV char **tags = verbs_values(args, "tag"), **overrides = verbs_values(args, "set");
+    struct scenarios_wanted wanted = { .paths = args->positional,
+                                       .tags = tags,
+                                       .overrides = overrides };
     CLEANUP_SCENARIOS struct scenarios list = { 0 };
+    struct scenarios_count count;
     CLEANUP_ERR struct err *err = NULL;
 
     (void)userdata;
-    if (!scenarios_load(args->positional, &list))
+    if (!scenarios_load(&wanted, &list, &count))
         return RIG_USAGE;
     if (place_new(&place, &err) < 0 || options_settings(args, place, &settings, &err) < 0) {
         CLEANUP_FREE char *text = err_text_full(err);
@@ -180,5 +184,5 @@ int cmd_run(const struct verbs_args *args, void *userdata)
         fprintf(stderr, "%s\n", text);
         return RIG_USAGE;
     }
-    return run_listed(args, &list, place, settings);
+    return run_listed(args, &list, count.without_tag, place, settings);
 }

@@ -69,6 +69,12 @@ static struct lab_device *lab_devices(const struct scenario *scenario)
     return devices;
 }
 
+/* That of devices that name none. */
+static const char *arch_of(const struct one_run_config *c)
+{
+    return c->scenario->arch ? c->scenario->arch : c->settings->arch;
+}
+
 static int lab_make(struct session *s, struct err **err)
 {
     const struct one_run_config *c = s->config;
@@ -79,7 +85,7 @@ static int lab_make(struct session *s, struct err **err)
         .cache_dir = c->place->cache,
         .root = c->place->root,
         .programs = c->place->programs,
-        .arch = c->settings->arch,
+        .arch = arch_of(c),
         .libvirt_uri = c->settings->libvirt,
         .accel = c->settings->accel,
         .apiserver = c->settings->apiserver,
@@ -253,10 +259,10 @@ static int begin(struct session *s, struct err **err)
 
     progress_line(s->config->progress,
                   "%s: %zu device%s (%s, %d cpus, %d MiB), embedded control plane", sc->name,
-                  sc->n_devices, sc->n_devices == 1 ? "" : "s", s->config->settings->arch,
+                  sc->n_devices, sc->n_devices == 1 ? "" : "s", arch_of(s->config),
                   s->config->settings->cpus, s->config->settings->memory_mb);
     run_folders_prune(s->config->runs_dir, s->config->keep_runs);
-    return run_folder_new(s->config->runs_dir, sc->name, &s->folder, err);
+    return run_folder_new(s->config->runs_dir, sc->slug, &s->folder, err);
 }
 
 void one_run(const struct one_run_config *config, struct one_run *ret)

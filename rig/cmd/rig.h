@@ -18,21 +18,28 @@ enum rig_exit {
 
 extern const struct verbs_option cmd_run_options[];
 int cmd_run(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_check_options[];
 int cmd_check(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_verbs_options[];
 int cmd_verbs(const struct verbs_args *args, void *userdata);
 /* Its userdata is the program's own table. */
 int cmd_completion(const struct verbs_args *args, void *userdata);
 int cmd_man(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_list_options[];
 int cmd_list(const struct verbs_args *args, void *userdata);
 
-/* Scenario files, all of them checked. */
-struct scenarios {
-    struct scenario **items;
-    size_t n;
+/* What a command line names: files and folders, whose scenarios are meant. */
+struct scenarios_wanted {
+    char *const *paths;
+    char *const *tags;      /* strv: those that bear one of them; NULL: all */
+    char *const *overrides; /* strv "name=value", of --set; may be NULL */
 };
 
-/* Mistakes are printed to stderr, of every file; false when there was any. */
-bool scenarios_load(char *const *paths, struct scenarios *ret);
-void scenarios_done(struct scenarios *list);
-#define CLEANUP_SCENARIOS __attribute__((cleanup(scenarios_done)))
+struct scenarios_count {
+    size_t files, scenarios; /* all of them */
+    size_t without_tag;      /* scenarios that were left out */
+};
+
+/* Mistakes are printed to stderr, of every file; false when there was any. `ret_count` may be NULL. */
+bool scenarios_load(const struct scenarios_wanted *wanted, struct scenarios *ret,
+                    struct scenarios_count *ret_count);

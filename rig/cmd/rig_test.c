@@ -37,11 +37,8 @@ TEST(our_scenarios_have_no_mistakes)
 {
     CLEANUP_FREE char *out = NULL;
 
-    check_int(
-            rig("check scenarios/hello.yml scenarios/power-cycle.yml scenarios/power-cycle-one.yml",
-                &out),
-            0);
-    check_str(out, "3 files, no mistakes\n");
+    check_int(rig("check scenarios", &out), 0);
+    check_has(out, ", no mistakes\n");
 }
 
 TEST(mistakes_of_all_files_are_told_and_nothing_is_run)
@@ -75,6 +72,7 @@ TEST(wrong_usage_is_2)
         "run --config /nowhere/rig.yml scenarios/hello.yml",
         "check /nowhere/hello.yml",
         "list /nowhere",
+        "check rig/scenario",
         "verbs extra",
     };
 
@@ -93,6 +91,71 @@ TEST(a_tag_that_no_scenario_bears_runs_nothing)
 
     check_int(rig("run --tag none scenarios/hello.yml", &out), 77);
     check_str(out, "0 passed, 0 failed, 1 skipped\n");
+}
+
+/* A folder with a scenario that has a matrix, and a manifest beside it. */
+static char *made_folder(void)
+{
+    static const char text[] = "scenario: many\nstory: Many of them.\ntags: [load]\nneeds: kvm\n"
+                               "vars: { wait: 1m }\nmatrix: { count: [1, 3] }\n"
+                               "topology: { devices: [{ name: edge, count: '${count}' }] }\n"
+                               "steps:\n"
+                               "  - name: up\n"
+                               "    expect: device edge-* is reachable\n"
+                               "    within: ${wait}\n";
+    static const char manifest[] = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n";
+    char *folder = xasprintf("%s/folder", check_tmpdir());
+    CLEANUP_FREE char *many = xasprintf("%s/many.yml", folder);
+    CLEANUP_FREE char *other = xasprintf("%s/manifest.yml", folder);
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(dir_make(folder, 0755, &err), err);
+    need_ok(file_write(many, text, strlen(text), 0644, &err), err);
+    need_ok(file_write(other, manifest, strlen(manifest), 0644, &err), err);
+    return folder;
+}
+
+TEST(folders_and_matrices_are_checked_and_listed)
+{
+    CLEANUP_FREE char *folder = made_folder(), *out = NULL, *want = NULL, *args = NULL;
+
+    args = xasprintf("check %s", folder);
+    check_int(rig(args, &out), 0);
+    check_str(out, "1 file with 2 scenarios, no mistakes\n");
+    free(out);
+    free(args);
+    args = xasprintf("list --tag load --tag other %s", folder);
+    check_int(rig(args, &out), 0);
+    want = xasprintf("many  1 to 3 devices  [load]  %s/many.yml\n    Many of them.\n    needs kvm\n"
+                     "      many[count=1]\n      many[count=3]\n",
+                     folder);
+    check_str(out, want);
+    free(out);
+    free(args);
+    args = xasprintf("list --tag other %s", folder);
+    check_int(rig(args, &out), 0);
+    check_str(out, "");
+}
+
+TEST(variables_can_be_given_from_outside)
+{
+    static const struct {
+        const char *set, *out;
+        int code;
+    } table[] = {
+        { "--set wait=2m --set count=2", "1 file, no mistakes\n", 0 },
+        { "--set wait=2", "many.yml:11:13: 'within': \"2\" is not a duration", 2 },
+        { "--set wiat=2m", "many.yml:1:1: --set wiat: this scenario has only the variables", 2 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP_FREE char *folder = made_folder(), *out = NULL;
+        CLEANUP_FREE char *args = xasprintf("check %s %s", table[i].set, folder);
+
+        check_case("%s", table[i].set);
+        check_int(rig(args, &out), table[i].code);
+        check_has(out, table[i].out);
+    }
 }
 
 TEST(scenarios_are_listed)

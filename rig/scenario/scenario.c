@@ -9,21 +9,29 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
-#include "fleet/wire/labels.h"
-#include "fleet/wire/names.h"
 #include "rig/scenario/reader.h"
 
 const char *const scenario_needs[] = { "kvm", "podman", "k3d", "aarch64", "root", NULL };
 
+#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+/* The text of what is the same for all variants. */
+static const char *plain_text(struct reader *r, const struct yaml_node *node, const char *what)
+{
+    if (!node || node->kind != YAML_SCALAR || !variables_in(node->text))
+        return reader_text(r, node, what);
+    reader_mistake(r, node, "%s takes no variables", what);
+    return NULL;
+}
+
 /* Names of scenarios become names of folders and of test suites, tags stand on the command line. */
 static const char *word_read(struct reader *r, const struct yaml_node *node, const char *what)
 {
-    const char *text = reader_text(r, node, what);
+    const char *text = plain_text(r, node, what);
 
     if (!text)
         return NULL;
-    if (strlen(text) <= 63 && text[0] != '.' && text[0] != '-' &&
-        !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")])
+    if (strlen(text) <= 63 && text[0] != '.' && text[0] != '-' && !text[strspn(text, WORD)])
         return text;
     reader_mistake(r, node,
                    "%s is at most 63 letters, digits, '-', '_' and '.', beginning with neither "
@@ -32,126 +40,96 @@ static const char *word_read(struct reader *r, const struct yaml_node *node, con
     return NULL;
 }
 
-static void labels_read(struct reader *r, const struct yaml_node *node, struct device_decl *device)
+/* The texts of a list; one may stand without brackets. */
+static void each_text(struct reader *r, const struct yaml_node *node,
+                      void (*read)(struct reader *r, const struct yaml_node *item))
 {
-    if (!reader_is(r, node, YAML_MAP, "'labels'"))
+    if (node->kind != YAML_LIST) {
+        read(r, node);
         return;
-    for (size_t i = 0; i < node->n_items; i++) {
-        const struct yaml_node *label = node->items[i];
-        CLEANUP_ERR struct err *err = NULL;
-
-        if (!reader_is(r, label, YAML_SCALAR, "a label's value"))
-            continue;
-        if (label_check(label->key, label->text, &err) < 0)
-            reader_mistake_at(r, label->key_line, label->key_column, "%s", err_text(err));
-        strv_addf(&device->labels, "%s=%s", label->key, label->text);
     }
+    for (size_t i = 0; i < node->n_items; i++)
+        read(r, node->items[i]);
 }
 
-static void arch_read(struct reader *r, const struct yaml_node *node, struct device_decl *device)
+static void tag_read(struct reader *r, const struct yaml_node *node)
 {
-    const char *arch = reader_text(r, node, "'arch'");
+    const char *tag = word_read(r, node, "a tag");
 
-    if (!arch)
-        return;
-    if (str_eq(arch, "x86_64") || str_eq(arch, "aarch64"))
-        replace_str(&device->arch, arch);
-    else
-        reader_mistake(r, node, "'arch' is x86_64 or aarch64, not '%s'", arch);
+    if (tag)
+        strv_add(&r->s->tags, tag);
 }
 
-static void device_name_read(struct reader *r, const struct yaml_node *node,
-                             struct device_decl *device)
+static void need_read(struct reader *r, const struct yaml_node *node)
 {
-    CLEANUP_ERR struct err *err = NULL;
-    const char *name = reader_text(r, node, "'name'");
+    CLEANUP_FREE char *all = strv_join((char *const *)scenario_needs, ", ");
+    const char *need = plain_text(r, node, "what it needs");
 
-    if (!name)
-        return;
-    if (device_id_check(name, &err) < 0)
-        reader_mistake(r, node, "%s", err_text(err));
-    for (const struct device_decl *d = r->s->devices; d < device; d++)
-        if (str_eq(d->name, name))
-            reader_mistake(r, node, "device '%s' is declared twice, first on line %u", name,
-                           d->line);
-    replace_str(&device->name, name);
+    if (need && !strv_has((char *const *)scenario_needs, need))
+        reader_mistake(r, node, "'needs' knows %s, not '%.80s'", all, need);
+    else if (need && !strv_has(r->s->needs, need))
+        strv_add(&r->s->needs, need);
 }
 
-static void device_read(struct reader *r, const struct yaml_node *node)
+/* "hello[arch=x86_64,count=4]", and for folders "hello-arch=x86_64-count=4.2": what is cut off and
+ * replaced there may leave two alike, so it is numbered. */
+static void variant_name(struct reader *r, const char *name, const char *choice)
 {
-    static const char *const keys[] = { "name", "labels", "arch", NULL };
-    const struct yaml_node *labels;
-    struct device_decl *device;
+    CLEANUP_BUF struct buf slug = BUF_INIT(40);
 
-    if (!reader_keys(r, node, "a device", keys))
+    if (!*choice) {
+        replace_str(&r->s->name, name);
+        replace_str(&r->s->slug, name);
         return;
-    device = &r->s->devices[r->s->n_devices++];
-    *device = (struct device_decl){ .line = node->line, .column = node->column };
-    device_name_read(r, reader_need(r, node, "a device", "name"), device);
-    arch_read(r, yaml_get(node, "arch"), device);
-    labels = yaml_get(node, "labels");
-    if (labels)
-        labels_read(r, labels, device);
-}
-
-static void topology_read(struct reader *r, const struct yaml_node *node)
-{
-    static const char *const keys[] = { "devices", NULL };
-    const struct yaml_node *devices;
-
-    if (!reader_keys(r, node, "'topology'", keys))
-        return;
-    devices = reader_need(r, node, "'topology'", "devices");
-    if (!devices || !reader_is(r, devices, YAML_LIST, "'devices'"))
-        return;
-    if (devices->n_items == 0)
-        reader_mistake(r, devices, "'devices' is empty");
-    if (devices->n_items > SCENARIO_MAX_DEVICES)
-        reader_mistake(r, devices, "a topology has at most %d devices", SCENARIO_MAX_DEVICES);
-    r->s->devices = xcalloc(SCENARIO_MAX_DEVICES, sizeof(*r->s->devices));
-    for (size_t i = 0; i < devices->n_items && i < SCENARIO_MAX_DEVICES; i++)
-        device_read(r, devices->items[i]);
-}
-
-static void tags_read(struct reader *r, const struct yaml_node *node)
-{
-    if (!reader_is(r, node, YAML_LIST, "'tags'"))
-        return;
-    for (size_t i = 0; i < node->n_items; i++) {
-        const char *tag = word_read(r, node->items[i], "a tag");
-
-        if (tag)
-            strv_add(&r->s->tags, tag);
     }
+    for (const char *c = choice; *c; c++)
+        buf_addc(&slug, *c == ',' ? '-' : strchr(WORD "=", *c) ? *c : '_');
+    r->s->name = xasprintf("%s[%s]", name, choice);
+    r->s->slug = xasprintf("%s-%s.%zu", name, buf_str(&slug), r->variant);
 }
 
-static void root_read(struct reader *r, const struct yaml_node *root)
+static void root_read(struct reader *r, const struct yaml_node *root, const char *choice)
 {
-    static const char *const keys[] = { "scenario", "story",  "tags",  "topology",
-                                        "deploy",   "always", "steps", NULL };
     const struct yaml_node *node;
+    const char *name;
 
-    if (!reader_keys(r, root, "a scenario", keys))
-        return;
-    replace_str(&r->s->name,
-                word_read(r, reader_need(r, root, "a scenario", "scenario"), "'scenario'"));
-    replace_str(&r->s->slug, r->s->name);
-    replace_str(&r->s->story,
-                reader_text(r, reader_need(r, root, "a scenario", "story"), "'story'"));
+    if ((name = word_read(r, yaml_get(root, "scenario"), "'scenario'")))
+        variant_name(r, name, choice);
+    replace_str(&r->s->arch, variables_get(r->s->variables, "arch"));
+    replace_str(&r->s->story, reader_text(r, yaml_get(root, "story"), "'story'"));
     if ((node = yaml_get(root, "tags")))
-        tags_read(r, node);
-    if ((node = reader_need(r, root, "a scenario", "topology")))
+        each_text(r, node, tag_read);
+    if ((node = yaml_get(root, "needs")))
+        each_text(r, node, need_read);
+    if ((node = yaml_get(root, "topology")))
         topology_read(r, node);
     if ((node = yaml_get(root, "deploy")))
         deploy_read(r, node);
     if ((node = yaml_get(root, "always")))
         sentences_read(r, node, VERB_EXPECT, &r->s->always, &r->s->n_always);
-    if ((node = reader_need(r, root, "a scenario", "steps")))
-        steps_read(r, node);
+    if ((node = yaml_get(root, "steps")))
+        steps_read(r, node, &r->s->steps, &r->s->n_steps);
+    if ((node = yaml_get(root, "finally")))
+        steps_read(r, node, &r->s->finally, &r->s->n_finally);
     references_check(r);
 }
 
-static void text_read(struct reader *r, const char *text, size_t len)
+static void variants_read(struct reader *r, const struct yaml_node *root, char *const *overrides)
+{
+    __attribute__((cleanup(plan_done))) struct plan plan = { 0 };
+
+    if (!reader_keys(r, root, "a scenario", format_scenario))
+        return;
+    plan_read(r, root, overrides, &plan);
+    for (size_t i = 0; i < plan.n_variants && r->n_mistakes < SCENARIO_MAX_MISTAKES; i++) {
+        CLEANUP_FREE char *choice = plan_text(&plan, i);
+
+        reader_begin(r, plan_variables(&plan, i), choice);
+        root_read(r, root, choice);
+    }
+}
+
+static void text_read(struct reader *r, const char *text, size_t len, char *const *overrides)
 {
     CLEANUP_ERR struct err *err = NULL;
     struct yaml_node **docs = NULL;
@@ -162,36 +140,37 @@ static void text_read(struct reader *r, const char *text, size_t len)
         return;
     }
     if (n == 1)
-        root_read(r, docs[0]);
+        variants_read(r, docs[0], overrides);
     else
         reader_mistake_at(r, n > 1 ? docs[1]->line : 1, 1,
                           "a scenario file holds one document, this one has %zu", n);
     yaml_free_all(docs, n);
 }
 
-/* What was read, or how many mistakes it has. */
-static int finish(struct reader *r, const char *what, struct scenario **ret, struct buf *mistakes,
+/* What was read is added to the list, unless it has mistakes. */
+static int finish(struct reader *r, const char *what, struct scenarios *list, struct buf *mistakes,
                   struct err **err)
 {
     size_t n = reader_report(r, mistakes);
 
+    for (size_t i = 0; i < r->done.n && n == 0; i++)
+        scenarios_add(list, steal_ptr(r->done.items[i]));
     if (n == 0)
-        *ret = steal_ptr(r->s);
+        scenarios_add(list, steal_ptr(r->s));
     reader_done(r);
     if (n > 0)
         return err_new(err, EINVAL, "%s: %zu mistake%s", what, n, n == 1 ? "" : "s");
     return 0;
 }
 
-int scenario_parse(const char *path, const char *text, size_t len, const struct verb *verbs,
-                   size_t n_verbs, struct scenario **ret, struct buf *mistakes, struct err **err)
+int scenario_parse(const char *path, const char *text, size_t len, char *const *overrides,
+                   const struct verb *verbs, size_t n_verbs, struct scenarios *list,
+                   struct buf *mistakes, struct err **err)
 {
     struct reader r = { .path = path, .verbs = verbs, .n_verbs = n_verbs };
 
-    r.s = xcalloc(1, sizeof(*r.s));
-    r.s->path = xstrdup(path);
-    text_read(&r, text, len);
-    return finish(&r, path, ret, mistakes, err);
+    text_read(&r, text, len, overrides);
+    return finish(&r, path, list, mistakes, err);
 }
 
 int scenario_sentence(const struct scenario_request *request, const struct verb *verbs,
@@ -202,7 +181,9 @@ int scenario_sentence(const struct scenario_request *request, const struct verb 
     size_t n_devices = strv_len(request->devices);
     const struct yaml_node place = { .line = 1, .column = 1 };
     struct scenario *s = r.s = xcalloc(1, sizeof(*r.s));
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
     struct step *step;
+    int e;
 
     s->path = xstrdup(request->folder);
     s->name = xstrdup(verb_kind_text(request->kinds & VERB_EXPECT ? VERB_EXPECT : VERB_DO));
@@ -211,7 +192,7 @@ int scenario_sentence(const struct scenario_request *request, const struct verb 
     s->devices = xcalloc(n_devices + 1, sizeof(*s->devices));
     for (; s->n_devices < n_devices; s->n_devices++)
         s->devices[s->n_devices].name = xstrdup(request->devices[s->n_devices]);
-    step = step_new(s, request->text, 1);
+    step = step_new(&s->steps, &s->n_steps, request->text, 1);
     step->within_ms = request->within_ms;
     step->holds_ms = request->holds_ms;
     if (request->kinds & VERB_EXPECT)
@@ -219,11 +200,14 @@ int scenario_sentence(const struct scenario_request *request, const struct verb 
     else
         sentence_add(&r, &place, request->kinds, request->text, &step->actions, &step->n_actions);
     references_check(&r);
-    return finish(&r, request->text, ret, mistakes, err);
+    e = finish(&r, request->text, &list, mistakes, err);
+    if (e >= 0)
+        *ret = steal_ptr(list.items[0]);
+    return e;
 }
 
-int scenario_load(const char *path, const struct verb *verbs, size_t n_verbs, struct scenario **ret,
-                  struct buf *mistakes, struct err **err)
+int scenario_load(const char *path, char *const *overrides, const struct verb *verbs,
+                  size_t n_verbs, struct scenarios *list, struct buf *mistakes, struct err **err)
 {
     CLEANUP_FREE char *text = NULL;
     size_t len = 0;
@@ -232,7 +216,21 @@ int scenario_load(const char *path, const struct verb *verbs, size_t n_verbs, st
     r = file_read(path, SCENARIO_MAX, &text, &len, err);
     if (r < 0)
         return r;
-    return scenario_parse(path, text, len, verbs, n_verbs, ret, mistakes, err);
+    return scenario_parse(path, text, len, overrides, verbs, n_verbs, list, mistakes, err);
+}
+
+void scenarios_add(struct scenarios *list, struct scenario *s)
+{
+    list->items = xreallocarray(list->items, list->n + 1, sizeof(*list->items));
+    list->items[list->n++] = s;
+}
+
+void scenarios_done(struct scenarios *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        scenario_free(list->items[i]);
+    free(list->items);
+    *list = (struct scenarios){ 0 };
 }
 
 const struct manifest *scenario_deployment(const struct scenario *s, const char *name)

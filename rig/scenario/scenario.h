@@ -5,8 +5,10 @@
  * A scenario file (docs: scenarios/README.md). Reading collects every mistake with its line and
  * column: unknown keys (with a "did you mean"), bad names, duplicate devices, sentences that match
  * no verb, references to devices and deployments that the file does not have, an `expect` without
- * exactly one of `within` and `holds`, limits. Pure but for reading the manifests that `deploy` and
- * `do` name; they stand in the scenario's folder or below it.
+ * exactly one of `within` and `holds`, unknown variables, limits. Pure but for reading the manifests
+ * that `deploy` and `do` name; they stand in the scenario's folder or below it.
+ *
+ * A file with a matrix is several scenarios, its variants, that differ in the values of variables.
  */
 
 #include <stdint.h>
@@ -18,6 +20,7 @@
 #define SCENARIO_MAX (256 * 1024) /* bytes of a scenario, and of a manifest */
 #define SCENARIO_MAX_DEVICES 64
 #define SCENARIO_MAX_STEPS 500
+#define SCENARIO_MAX_VARIANTS 64
 #define SCENARIO_MAX_MS (24 * 3600 * INT64_C(1000)) /* of `within` and `holds` */
 #define SCENARIO_MAX_MISTAKES 100
 
@@ -71,15 +74,29 @@ struct scenario {
 /* What `needs` can name, NULL-terminated. */
 extern const char *const scenario_needs[];
 
-/* Reads and checks `path`. Mistakes are appended to `mistakes` as "PATH:LINE:COLUMN: text" lines,
+struct scenarios {
+    struct scenario **items; /* owned */
+    size_t n;
+};
+
+/* Reads and checks `path`, and appends what it holds to `list`: one scenario, or each variant of a
+ * matrix. `overrides` (strv "name=value", may be NULL) gives variables another value, and a list of
+ * the matrix only this one. Mistakes are appended to `mistakes` as "PATH:LINE:COLUMN: text" lines,
  * ordered by place (those in a manifest where the scenario first names it), at most
- * SCENARIO_MAX_MISTAKES; *ret is left alone then, and the result is -EINVAL with `err` saying how
- * many. A file that cannot be read at all is an error without mistakes. */
-int scenario_load(const char *path, const struct verb *verbs, size_t n_verbs, struct scenario **ret,
-                  struct buf *mistakes, struct err **err);
+ * SCENARIO_MAX_MISTAKES, each once for all variants; `list` is left alone then, and the result is
+ * -EINVAL with `err` saying how many. A file that cannot be read at all is an error without
+ * mistakes. */
+int scenario_load(const char *path, char *const *overrides, const struct verb *verbs,
+                  size_t n_verbs, struct scenarios *list, struct buf *mistakes, struct err **err);
 /* The same from memory; manifests are looked up beside `path`. */
-int scenario_parse(const char *path, const char *text, size_t len, const struct verb *verbs,
-                   size_t n_verbs, struct scenario **ret, struct buf *mistakes, struct err **err);
+int scenario_parse(const char *path, const char *text, size_t len, char *const *overrides,
+                   const struct verb *verbs, size_t n_verbs, struct scenarios *list,
+                   struct buf *mistakes, struct err **err);
+/* Appends and takes over `s`. */
+void scenarios_add(struct scenarios *list, struct scenario *s);
+void scenarios_done(struct scenarios *list);
+#define CLEANUP_SCENARIOS __attribute__((cleanup(scenarios_done)))
+
 void scenario_free(struct scenario *s);
 DEFINE_CLEANUP(struct scenario *, scenario_free)
 

@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/strv.h"
 #include "rig/scenario/sample_verbs.h"
 #include "rig/scenario/scenario.h"
 
@@ -12,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
     CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
     CLEANUP_ERR struct err *err = NULL;
     int r;
@@ -20,8 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > SCENARIO_MAX)
         return 0;
     r = scenario_parse("rig/scenario/testdata/good/input.yml", (const char *)data, size,
-                       sample_verbs, ARRAY_LEN(sample_verbs), &s, &mistakes, &err);
-    if ((r < 0) != (mistakes.len > 0) || (r < 0) != (s == NULL) || (r < 0) != (err != NULL))
+                       memmem(data, size, "x:", 2) ? ARGV("x=value") : NULL, sample_verbs,
+                       ARRAY_LEN(sample_verbs), &list, &mistakes, &err);
+    if ((r < 0) != (mistakes.len > 0) || (r < 0) != (list.n == 0) || (r < 0) != (err != NULL))
         abort();
     return 0;
 }

@@ -30,14 +30,14 @@ static char **folders(const char *path)
 /* The mistakes of a file, with the folder taken off each line. */
 static char *mistakes_of(const char *folder)
 {
-    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
     CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20), shown = BUF_INIT(1 << 20);
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char *path = xasprintf("%s/input.yml", folder);
     CLEANUP_STRV char **lines = NULL;
 
-    check_int(scenario_load(path, VERBS, &s, &mistakes, &err), -22);
-    check_true(s == NULL);
+    check_int(scenario_load(path, NULL, VERBS, &list, &mistakes, &err), -22);
+    check_int((int64_t)list.n, 0);
     lines = strv_split(buf_str(&mistakes), "\n");
     for (char **l = lines; l && *l; l++)
         buf_addf(&shown, "%s\n", str_starts(*l, folder) ? *l + strlen(folder) + 1 : *l);
@@ -61,12 +61,20 @@ TEST(every_bad_file_is_refused_with_all_its_mistakes)
 
 TEST(a_whole_file_is_read)
 {
-    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
     CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
     CLEANUP_ERR struct err *err = NULL;
+    const struct scenario *s;
     const struct step *step;
 
-    need_ok(scenario_load("rig/scenario/testdata/good/input.yml", VERBS, &s, &mistakes, &err), err);
+    need_ok(scenario_load("rig/scenario/testdata/good/input.yml", NULL, VERBS, &list, &mistakes,
+                          &err),
+            err);
+    need_true(list.n == 1);
+    s = list.items[0];
+    check_str(s->slug, "good");
+    check_str(s->arch, NULL);
+    check_int((int64_t)strv_len(s->variables), 0);
     check_int((int64_t)mistakes.len, 0);
     check_str(s->name, "good");
     check_has(s->story, "loses power");
@@ -117,13 +125,131 @@ TEST(a_whole_file_is_read)
 
 TEST(a_file_that_is_not_there_is_an_error_without_mistakes)
 {
-    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
     CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
     CLEANUP_ERR struct err *err = NULL;
 
-    check_int(scenario_load("rig/scenario/testdata/none.yml", VERBS, &s, &mistakes, &err), -2);
+    check_int(scenario_load("rig/scenario/testdata/none.yml", NULL, VERBS, &list, &mistakes, &err),
+              -2);
     check_int((int64_t)mistakes.len, 0);
     check_has(err_text(err), "rig/scenario/testdata/none.yml");
+}
+
+static int variants(char *const *overrides, struct scenarios *list, struct buf *mistakes,
+                    struct err **err)
+{
+    return scenario_load("rig/scenario/testdata/good/variants.yml", overrides, VERBS, list,
+                         mistakes, err);
+}
+
+TEST(a_matrix_makes_a_scenario_of_every_combination)
+{
+    static const char *const names[] = {
+        "load[arch=x86_64,count=1]",
+        "load[arch=x86_64,count=4]",
+        "load[arch=aarch64,count=1]",
+        "load[arch=aarch64,count=4]",
+    };
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
+    CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *variables = NULL;
+    const struct scenario *s;
+
+    need_ok(variants(NULL, &list, &mistakes, &err), err);
+    need_true(list.n == ARRAY_LEN(names));
+    for (size_t i = 0; i < list.n; i++)
+        check_str(list.items[i]->name, names[i]);
+    s = list.items[3];
+    check_str(s->slug, "load-arch=aarch64-count=4.4");
+    check_str(s->arch, "aarch64");
+    variables = strv_join(s->variables, " ");
+    check_str(variables, "wait=2m file=hello arch=aarch64 count=4");
+    check_str(s->story, "with 4 of ${count}");
+    check_str(s->tags[0], "load");
+    check_int((int64_t)strv_len(s->needs), 2);
+    check_str(s->needs[1], "root");
+
+    check_int((int64_t)s->n_devices, 5);
+    check_str(s->devices[0].name, "edge-1");
+    check_str(s->devices[3].name, "edge-4");
+    check_str(s->devices[3].labels[0], "size=n-4");
+    check_str(s->devices[3].labels[1], "none=");
+    check_str(s->devices[3].arch, NULL);
+    check_str(s->devices[4].name, "core");
+    check_str(s->devices[4].arch, "x86_64");
+    check_str(s->manifests[0].path, "hello-v1.yml");
+}
+
+/* "a b c" */
+static void check_devices(const struct sentence *s, const char *want)
+{
+    CLEANUP_FREE char *names = strv_join(sentence_values(s, "DEVICE"), " ");
+
+    check_str(names, want);
+}
+
+TEST(sentences_of_a_variant_have_its_values_and_devices)
+{
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
+    CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+    const struct step *step;
+
+    need_ok(variants(NULL, &list, &mistakes, &err), err);
+    need_true(list.n == 4);
+    check_devices(&list.items[0]->always[0], "edge-1");
+    check_devices(&list.items[1]->always[0], "edge-1 edge-2 edge-3 edge-4");
+    step = &list.items[1]->steps[1];
+    check_str(step->name, "all 4 on x86_64");
+    check_int(step->within_ms, 120000);
+    check_str(step->actions[0].text, "cut power of edge-1 edge-* core");
+    check_devices(&step->actions[0], "edge-1 edge-2 edge-3 edge-4 core");
+    check_int(sentence_number(&step->expects[0], "COUNT_2"), 4);
+    check_int((int64_t)list.items[1]->n_finally, 1);
+    step = &list.items[1]->finally[0];
+    check_str(step->name, "back");
+    check_str(step->actions[0].text, "apply hello-v2.yml");
+}
+
+TEST(values_from_outside_go_before_those_of_the_file)
+{
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
+    CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(variants(ARGV("wait=1m", "count=2", "arch=aarch64"), &list, &mistakes, &err), err);
+    need_true(list.n == 1);
+    check_str(list.items[0]->name, "load[arch=aarch64,count=2]");
+    check_int((int64_t)list.items[0]->n_devices, 3);
+    check_int(list.items[0]->steps[1].within_ms, 60000);
+}
+
+TEST(bad_values_from_outside_are_refused)
+{
+    static const struct {
+        const char *override, *mistake;
+    } table[] = {
+        { "wiat=1m",
+          "1:1: --set wiat: this scenario has only the variables wait, file, arch, count" },
+        { "wait", "1:1: --set takes NAME=VALUE, not 'wait'" },
+        { "=1", "1:1: --set : this scenario has only" },
+        { "arch=arm64", "1:1: 'arch' is x86_64 or aarch64, not 'arm64'" },
+        { "file=${wait}", "1:1: --set file: a value is one line of at most 200 bytes" },
+        { "wait=soon", "21:13: 'within': \"soon\" is not a duration" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP_SCENARIOS struct scenarios list = { 0 };
+        CLEANUP_BUF struct buf mistakes = BUF_INIT(1 << 20);
+        CLEANUP_ERR struct err *err = NULL;
+
+        check_case("%s", table[i].override);
+        check_int(variants(ARGV(table[i].override), &list, &mistakes, &err), -22);
+        check_has(buf_str(&mistakes), table[i].mistake);
+        check_str(err_text(err), "rig/scenario/testdata/good/variants.yml: 1 mistake");
+        check_int((int64_t)list.n, 0);
+    }
 }
 
 static int sentence(const char *text, unsigned kinds, struct scenario **ret, struct buf *mistakes,
@@ -191,7 +317,7 @@ TEST(a_bad_sentence_is_told_without_a_place)
 
 TEST(a_hundred_mistakes_are_shown_and_all_are_counted)
 {
-    CLEANUP(scenario_free) struct scenario *s = NULL;
+    CLEANUP_SCENARIOS struct scenarios list = { 0 };
     CLEANUP_BUF struct buf text = BUF_INIT(1 << 20), mistakes = BUF_INIT(1 << 20);
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_STRV char **lines = NULL;
@@ -199,7 +325,8 @@ TEST(a_hundred_mistakes_are_shown_and_all_are_counted)
     buf_adds(&text, "scenario: many\nstory: s\ntopology: { devices: [{ name: a }] }\nsteps:\n");
     for (int i = 0; i < 150; i++)
         buf_adds(&text, "  - { name: n, do: [jump] }\n");
-    check_int(scenario_parse("many.yml", buf_str(&text), text.len, VERBS, &s, &mistakes, &err),
+    check_int(scenario_parse("many.yml", buf_str(&text), text.len, NULL, VERBS, &list, &mistakes,
+                             &err),
               -22);
     check_str(err_text(err), "many.yml: 150 mistakes");
     lines = strv_split(buf_str(&mistakes), "\n");

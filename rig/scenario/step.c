@@ -2,6 +2,7 @@
 
 /* Sentences and steps of a scenario file, and what they refer to. */
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,10 +34,12 @@ void sentence_add(struct reader *r, const struct yaml_node *node, unsigned kinds
 static void sentence_read(struct reader *r, const struct yaml_node *node, enum verb_kind kind,
                           struct sentence **list, size_t *n)
 {
+    const char *text;
+
     if (node->kind == YAML_MAP)
         reader_mistake(r, node, "a sentence is one line of text; quote it when it contains ': '");
-    else if (reader_text(r, node, "a sentence"))
-        sentence_add(r, node, kind, node->text, list, n);
+    else if ((text = reader_text(r, node, "a sentence")))
+        sentence_add(r, node, kind, text, list, n);
 }
 
 void sentences_read(struct reader *r, const struct yaml_node *node, enum verb_kind kind,
@@ -110,42 +113,40 @@ static void parts_read(struct reader *r, const struct yaml_node *node, struct st
     }
 }
 
-struct step *step_new(struct scenario *s, const char *name, unsigned line)
+struct step *step_new(struct step **list, size_t *n, const char *name, unsigned line)
 {
-    struct step *step;
-
-    s->steps = xreallocarray(s->steps, s->n_steps + 1, sizeof(*s->steps));
-    step = &s->steps[s->n_steps++];
-    *step = (struct step){ .name = xstrdup(name), .line = line };
-    return step;
+    *list = xreallocarray(*list, *n + 1, sizeof(**list));
+    (*list)[*n] = (struct step){ .name = xstrdup(name), .line = line };
+    return &(*list)[(*n)++];
 }
 
-static void step_read(struct reader *r, const struct yaml_node *node)
+static void step_read(struct reader *r, const struct yaml_node *node, struct step **list, size_t *n)
 {
-    static const char *const keys[] = { "name", "do", "fault", "expect", "within", "holds", NULL };
     const char *name;
     struct step *step;
 
-    if (!reader_keys(r, node, "a step", keys))
+    if (!reader_keys(r, node, "a step", format_step))
         return;
-    name = reader_text(r, reader_need(r, node, "a step", "name"), "'name'");
-    step = step_new(r->s, name ? name : "", node->line);
+    name = reader_text(r, yaml_get(node, "name"), "'name'");
+    step = step_new(list, n, name ? name : "", node->line);
     parts_read(r, node, step);
     limits_read(r, node, step);
     if (!yaml_get(node, "do") && !yaml_get(node, "fault") && !yaml_get(node, "expect"))
         reader_mistake(r, node, "a step needs at least one of 'do', 'fault' and 'expect'");
 }
 
-void steps_read(struct reader *r, const struct yaml_node *node)
+void steps_read(struct reader *r, const struct yaml_node *node, struct step **list, size_t *n)
 {
-    if (!reader_is(r, node, YAML_LIST, "'steps'"))
+    CLEANUP_FREE char *what = xasprintf("'%s'", node->key);
+
+    if (!reader_is(r, node, YAML_LIST, what))
         return;
     if (node->n_items == 0)
-        reader_mistake(r, node, "'steps' is empty");
+        reader_mistake(r, node, "%s is empty", what);
     if (node->n_items > SCENARIO_MAX_STEPS)
-        reader_mistake(r, node, "a scenario has at most %d steps", SCENARIO_MAX_STEPS);
+        reader_mistake(r, node, "%s has at most %d steps", what, SCENARIO_MAX_STEPS);
     for (size_t i = 0; i < node->n_items && i < SCENARIO_MAX_STEPS; i++)
-        step_read(r, node->items[i]);
+        step_read(r, node->items[i], list, n);
 }
 
 static void deploy_one(struct reader *r, const struct yaml_node *node, struct step *step)
@@ -159,7 +160,7 @@ static void deploy_one(struct reader *r, const struct yaml_node *node, struct st
 
 void deploy_read(struct reader *r, const struct yaml_node *node)
 {
-    struct step *step = step_new(r->s, "deploy", node->key_line);
+    struct step *step = step_new(&r->s->steps, &r->s->n_steps, "deploy", node->key_line);
 
     if (node->kind != YAML_LIST)
         deploy_one(r, node, step);
@@ -227,19 +228,77 @@ static void value_check(struct reader *r, const struct sentence *s, const char *
     }
 }
 
-static void sentences_check(struct reader *r, const struct sentence *list, size_t n)
+static bool is_glob(const char *value)
+{
+    return strpbrk(value, "*?[") != NULL;
+}
+
+/* Adds the devices that a glob matches, without those that stand there already. */
+static void glob_expand(struct reader *r, const struct sentence *s, const char *glob, char ***names)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < r->s->n_devices; i++) {
+        const char *name = r->s->devices[i].name;
+
+        if (fnmatch(glob, name, 0) != 0)
+            continue;
+        found = true;
+        if (!strv_has(*names, name))
+            strv_add(names, name);
+    }
+    if (!found)
+        reader_mistake(r, s, "'%s' fits no device", glob);
+}
+
+/* The names in place of globs. */
+static void devices_expand(struct reader *r, const struct sentence *s, struct binding *b)
+{
+    char **names = NULL;
+
+    for (char **v = b->values; *v; v++) {
+        if (!is_glob(*v))
+            strv_add(&names, *v);
+        else if (b->list)
+            glob_expand(r, s, *v, &names);
+        else
+            reader_mistake(r, s, "'%s' may be several devices, this sentence takes one here", *v);
+    }
+    if (!names)
+        names = xcalloc(1, sizeof(*names));
+    strv_free(b->values);
+    b->values = names;
+}
+
+static void sentence_check(struct reader *r, struct sentence *s)
+{
+    for (size_t p = 0; p < s->n_params; p++) {
+        struct binding *b = &s->params[p];
+
+        if (str_eq(b->name, "DEVICE"))
+            devices_expand(r, s, b);
+        for (char **v = b->values; *v; v++)
+            value_check(r, s, b->name, *v);
+    }
+}
+
+static void sentences_check(struct reader *r, struct sentence *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        for (size_t p = 0; p < list[i].n_params; p++)
-            for (char **v = list[i].params[p].values; *v; v++)
-                value_check(r, &list[i], list[i].params[p].name, *v);
+        sentence_check(r, &list[i]);
+}
+
+static void steps_check(struct reader *r, struct step *steps, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        sentences_check(r, steps[i].actions, steps[i].n_actions);
+        sentences_check(r, steps[i].expects, steps[i].n_expects);
+    }
 }
 
 void references_check(struct reader *r)
 {
     sentences_check(r, r->s->always, r->s->n_always);
-    for (size_t i = 0; i < r->s->n_steps; i++) {
-        sentences_check(r, r->s->steps[i].actions, r->s->steps[i].n_actions);
-        sentences_check(r, r->s->steps[i].expects, r->s->steps[i].n_expects);
-    }
+    steps_check(r, r->s->steps, r->s->n_steps);
+    steps_check(r, r->s->finally, r->s->n_finally);
 }
