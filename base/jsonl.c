@@ -27,7 +27,7 @@ int jsonl_append(int fd, const json_t *value)
         n = write(fd, line.data, line.len);
     while (n < 0 && errno == EINTR);
     if (n == (ssize_t)line.len)
-        return 0;
+        return (int)n;
     if (n < 0)
         return -errno;
     /* Should this fail as well, the reader stops at the damaged line and says so. */

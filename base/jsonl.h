@@ -9,7 +9,7 @@
 #include "base/json.h"
 
 /* Appends `value` to the O_APPEND file `fd`. When it does not fit as a whole (a full disk) nothing
- * of it stays. Returns 0 or a negative errno. */
+ * of it stays. Returns the bytes written or a negative errno. */
 int jsonl_append(int fd, const json_t *value);
 
 /* Reads lines from memory: `{ .at = text, .left = len }`. */

@@ -48,26 +48,21 @@ static char *runs_dir_of(const struct verbs_args *args, const struct place *plac
 
 /* --- Reports of all -------------------------------------------------------------------------- */
 
-static struct report *reports_of(const struct one_run *runs, size_t n)
+static const struct history **histories_of(const struct one_run *runs, size_t n)
 {
-    struct report *reports = xcalloc(n + 1, sizeof(*reports));
+    const struct history **histories = xcalloc(n + 1, sizeof(struct history *));
 
     for (size_t i = 0; i < n; i++)
-        reports[i] = (struct report){
-            .name = runs[i].scenario->name,
-            .result = &runs[i].result,
-            .began_wall_ms = runs[i].began_wall_ms,
-            .evidence = runs[i].evidence,
-        };
-    return reports;
+        histories[i] = runs[i].history;
+    return histories;
 }
 
-static bool write_junit(const char *path, const struct report *reports, size_t n)
+static bool write_junit(const char *path, const struct history *const *histories, size_t n)
 {
     CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
     CLEANUP_ERR struct err *err = NULL;
 
-    report_junit(reports, n, &text);
+    report_junit(histories, n, &text);
     if (file_write(path, buf_str(&text), text.len, 0644, &err) >= 0)
         return true;
     fprintf(stderr, "%s\n", err_text(err));
@@ -76,14 +71,14 @@ static bool write_junit(const char *path, const struct report *reports, size_t n
 
 static bool write_reports(const struct verbs_args *args, const struct one_run *runs, size_t n)
 {
-    CLEANUP_FREE struct report *reports = reports_of(runs, n);
+    CLEANUP_FREE const struct history **histories = histories_of(runs, n);
     CLEANUP_BUF struct buf tap = BUF_INIT(REPORT_MAX);
     const char *junit = verbs_value(args, "junit");
-    bool good = !junit || write_junit(junit, reports, n);
+    bool good = !junit || write_junit(junit, histories, n);
 
     if (!verbs_flag(args, "tap"))
         return good;
-    report_tap(reports, n, &tap);
+    report_tap(histories, n, &tap);
     fputs(buf_str(&tap), stdout);
     return good && fflush(stdout) == 0;
 }

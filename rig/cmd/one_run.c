@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
@@ -24,10 +25,24 @@ struct session {
     const struct one_run_config *config;
     struct one_run *ret;
     struct run_folder *folder;
+    struct history_writer *history;
+    struct ledger *ledger;
     struct lab *lab;
-    struct lab_phase *phases;
-    size_t n_phases;
 };
+
+static void on_phase(const char *name, bool end, void *userdata)
+{
+    const struct session *s = userdata;
+
+    history_add(s->history, HISTORY_PHASE, NULL, end ? "end" : "begin", name, NULL);
+}
+
+static void on_event(enum lab_event_kind kind, const char *lane, const char *text, void *userdata)
+{
+    const struct session *s = userdata;
+
+    history_add(s->history, HISTORY_LANE, lane, lab_event_text(kind), text, NULL);
+}
 
 static void on_progress(const char *line, void *userdata)
 {
@@ -100,26 +115,20 @@ static int lab_make(struct session *s, struct err **err)
         .n_devices = c->scenario->n_devices,
         .stop = c->stop,
         .progress = on_progress,
+        .phase = on_phase,
+        .event = on_event,
         .userdata = s,
     };
-    int r;
+    int r = dir_make(dir, 0711, err);
 
-    r = lab_new(&config, &s->lab, err);
-    if (r < 0)
+    if (r < 0 || (r = ledger_new(dir, &s->ledger, err)) < 0)
         return r;
+    config.ledger = s->ledger;
+    if ((r = lab_new(&config, &s->lab, err)) < 0)
+        return r;
+    for (char *const *secret = lab_secrets(s->lab); *secret; secret++)
+        history_redact(s->history, *secret);
     return lab_up(s->lab, err);
-}
-
-/* Phases outlive the lab. */
-static void keep_phases(struct session *s)
-{
-    const struct lab_phase *phases = NULL;
-    size_t n = s->lab ? lab_phases(s->lab, &phases) : 0;
-
-    s->phases = xcalloc(n + 1, sizeof(*phases));
-    if (n > 0)
-        memcpy(s->phases, phases, n * sizeof(*phases));
-    s->n_phases = n;
 }
 
 static void gather_evidence(void *userdata)
@@ -132,29 +141,45 @@ static void gather_evidence(void *userdata)
     progress_status(s->config->progress, "gathering evidence");
     if (s->lab)
         lab_evidence(s->lab, s->ret->evidence);
+    history_add(s->history, HISTORY_NOTE, NULL, "evidence", s->ret->evidence, NULL);
 }
 
+static void tell_lab_up(const struct session *s, int64_t took_ms)
+{
+    const struct machines *machines = lab_machines(s->lab);
+    char text[DURATION_TEXT_MAX];
+
+    history_learnt(s->history, machines_accel(machines), /* factor= */ 0);
+    progress_line(s->config->progress, "ok    lab (%s): %s, %s", duration_format(took_ms, text),
+                  machines_accel(machines), machines_uri(machines));
+}
+
+/* The first step of the run. */
 static void bring_up(struct session *s)
 {
+    struct run_result *result = &s->ret->result;
     struct progress *p = s->config->progress;
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char *why = NULL;
     int64_t began = clock_mono_ms(), took;
     char text[DURATION_TEXT_MAX];
-    bool up = lab_make(s, &err) >= 0;
+    bool up;
 
+    history_step_begin(s->history, &(struct step_result){ .name = (char[]){ "lab" } });
+    up = lab_make(s, &err) >= 0;
     took = clock_mono_ms() - began;
-    keep_phases(s);
+    why = up ? NULL : err_text_full(err);
+    run_result_add(result, "lab",
+                   up               ? RESULT_PASSED
+                   : interrupted(s) ? RESULT_INTERRUPTED
+                                    : RESULT_FAILED,
+                   took, why);
+    history_step_end(s->history, &result->steps[0]);
     if (up) {
-        run_result_add(&s->ret->result, "lab", RESULT_PASSED, took, NULL);
-        progress_line(p, "ok    lab (%s): %s, %s", duration_format(took, text),
-                      machines_accel(lab_machines(s->lab)), machines_uri(lab_machines(s->lab)));
+        tell_lab_up(s, took);
         return;
     }
-    why = err_text_full(err);
-    run_result_add(&s->ret->result, "lab", interrupted(s) ? RESULT_INTERRUPTED : RESULT_FAILED,
-                   took, why);
-    run_result_skip(&s->ret->result, s->config->scenario);
+    run_result_skip(result, s->config->scenario);
     s->ret->no_lab = !interrupted(s) && !(s->lab && lab_component_failed(s->lab));
     if (!interrupted(s))
         progress_line(p, "FAIL  lab (%s)\n  %s", duration_format(took, text), why);
@@ -165,17 +190,19 @@ static void bring_up(struct session *s)
 
 static void run_steps(struct session *s)
 {
-    struct watcher watcher = { 0 };
+    struct watcher history = { 0 }, progress = { .also = &history };
     struct run_config config = {
         .lab = s->lab,
         .scenario = s->config->scenario,
-        .watcher = &watcher,
+        .watcher = &progress,
         .stop = s->config->stop,
         .health = lab_check,
         .failed = gather_evidence,
         .userdata = s,
     };
-    progress_watch(s->config->progress, &watcher);
+
+    progress_watch(s->config->progress, &progress);
+    history_watch(s->history, &history);
     run_scenario(&config, &s->ret->result);
 }
 
@@ -220,88 +247,139 @@ static void write_file(struct session *s, const char *name, const struct buf *te
 static void write_reports(struct session *s)
 {
     CLEANUP_BUF struct buf junit = BUF_INIT(REPORT_MAX), tap = BUF_INIT(REPORT_MAX);
-    struct report report = {
-        .name = s->config->scenario->name,
-        .result = &s->ret->result,
-        .began_wall_ms = s->ret->began_wall_ms,
-        .evidence = s->ret->evidence,
-    };
+    CLEANUP_BUF struct buf summary = BUF_INIT(REPORT_MAX);
+    const struct history *const runs[] = { s->ret->history };
 
-    report_junit(&report, 1, &junit);
-    report_tap(&report, 1, &tap);
-    write_file(s, "junit.xml", &junit);
-    write_file(s, "result.tap", &tap);
-}
-
-static void write_summary(struct session *s, int64_t down_ms, int64_t total_ms, int64_t used_ms)
-{
-    CLEANUP_BUF struct buf text = BUF_INIT(REPORT_MAX);
-    struct summary summary = {
-        .scenario = s->config->scenario,
-        .result = &s->ret->result,
-        .phases = s->phases,
-        .n_phases = s->n_phases,
-        .down_ms = down_ms,
-        .total_ms = total_ms,
-        .cpu_ms = used_ms,
-    };
-
-    summary_text(&summary, &text);
-    write_file(s, "summary.txt", &text);
-    progress_line(s->config->progress, "\n%s", buf_str(&text));
+    report_junit(runs, 1, &junit);
+    report_tap(runs, 1, &tap);
+    summary_text(runs[0], &summary);
+    if (s->folder) {
+        write_file(s, "junit.xml", &junit);
+        write_file(s, "result.tap", &tap);
+        write_file(s, "summary.txt", &summary);
+    }
+    progress_line(s->config->progress, "\n%s", buf_str(&summary));
 }
 
 /* --- All of it ------------------------------------------------------------------------------- */
 
+/* "2 cores, 23 GiB, Linux 6.12.43": what figures of this run depend on. The caller frees it. */
+static char *host_text(void)
+{
+    struct utsname u;
+
+    uname(&u);
+    return xasprintf("%ld cores, %.0f GiB, %s %s", sysconf(_SC_NPROCESSORS_ONLN),
+                     (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30),
+                     u.sysname, u.release);
+}
+
+static void begin_history(struct session *s)
+{
+    const struct scenario *sc = s->config->scenario;
+    CLEANUP_FREE char *host = host_text(), *path = NULL;
+    CLEANUP_STRV char **devices = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+    struct history_run run = {
+        .scenario = sc->name,
+        .story = sc->story,
+        .path = sc->path,
+        .control_plane = (char[]){ "embedded" },
+        .arch = (char *)arch_of(s->config),
+        .host = host,
+        .version = (char[]){ FLEETRIG_VERSION },
+        .variables = sc->variables,
+        .began_wall_ms = clock_wall_ms(),
+        .components = (char *[]){ (char[]){ "etcd" }, (char[]){ "apiserver" }, (char[]){ "nats" },
+                                  (char[]){ "operator" }, NULL },
+    };
+
+    for (size_t i = 0; i < sc->n_devices; i++)
+        strv_add(&devices, sc->devices[i].name);
+    run.devices = devices;
+    if (s->folder)
+        path = xasprintf("%s/history.jsonl", s->folder->path);
+    if (history_begin(path, &run, &s->history, &err) >= 0)
+        return;
+    progress_line(s->config->progress, "%s", err_text(err));
+    history_begin(/* path= */ NULL, &run, &s->history, NULL);
+}
+
+/* The folder, and the history in it. */
 static int begin(struct session *s, struct err **err)
 {
     const struct scenario *sc = s->config->scenario;
+    int r;
 
     progress_line(s->config->progress,
                   "%s: %zu device%s (%s, %d cpus, %d MiB), embedded control plane", sc->name,
                   sc->n_devices, sc->n_devices == 1 ? "" : "s", arch_of(s->config),
                   s->config->settings->cpus, s->config->settings->memory_mb);
     run_folders_prune(s->config->runs_dir, s->config->keep_runs);
-    return run_folder_new(s->config->runs_dir, sc->slug, &s->folder, err);
+    r = run_folder_new(s->config->runs_dir, sc->slug, &s->folder, err);
+    if (r >= 0)
+        s->ret->folder = xstrdup(s->folder->path);
+    begin_history(s);
+    return r;
+}
+
+static void no_folder(struct session *s, const struct err *err)
+{
+    CLEANUP_FREE char *why = err_text_full(err);
+
+    progress_line(s->config->progress, "FAIL  %s", why);
+    run_result_add(&s->ret->result, "lab", RESULT_FAILED, 0, why);
+    run_result_skip(&s->ret->result, s->config->scenario);
+    s->ret->no_lab = true;
+}
+
+/* How long that took. */
+static int64_t take_down(struct session *s)
+{
+    int64_t began = clock_mono_ms();
+
+    if (interrupted(s))
+        progress_line(s->config->progress, "interrupted: taking the lab down");
+    else
+        progress_status(s->config->progress, "taking the lab down");
+    history_add(s->history, HISTORY_NOTE, NULL, "down", "taking the lab down", NULL);
+    lab_free(s->lab);
+    ledger_free(s->ledger);
+    return clock_mono_ms() - began;
 }
 
 void one_run(const struct one_run_config *config, struct one_run *ret)
 {
     struct session s = { .config = config, .ret = ret };
     int64_t began = clock_mono_ms(), used = cpu_ms(), down;
-    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_ERR struct err *err = NULL, *lost = NULL;
 
-    *ret = (struct one_run){ .scenario = config->scenario, .began_wall_ms = clock_wall_ms() };
-    if (begin(&s, &err) < 0) {
-        progress_line(config->progress, "FAIL  %s", err_text(err));
-        run_result_add(&ret->result, "lab", RESULT_FAILED, 0, err_text(err));
-        run_result_skip(&ret->result, config->scenario);
-        ret->no_lab = true;
-        return;
-    }
-    bring_up(&s);
+    *ret = (struct one_run){ .scenario = config->scenario };
+    if (begin(&s, &err) < 0)
+        no_folder(&s, err);
+    else
+        bring_up(&s);
     if (ret->result.result == RESULT_PASSED)
         run_steps(&s);
     if (config->keep && s.lab && ret->result.result == RESULT_FAILED)
         keep_up(&s);
-    down = clock_mono_ms();
-    if (interrupted(&s))
-        progress_line(config->progress, "interrupted: taking the lab down");
-    else
-        progress_status(config->progress, "taking the lab down");
-    lab_free(s.lab);
-    down = clock_mono_ms() - down;
+    down = take_down(&s);
+    history_result(s.history, &ret->result);
+    if (history_end(s.history, ret->result.result, clock_mono_ms() - began, down, cpu_ms() - used,
+                    &ret->history, &lost) < 0)
+        progress_line(config->progress, "%s", err_text(lost));
     write_reports(&s);
-    write_summary(&s, down, clock_mono_ms() - began, cpu_ms() - used);
-    progress_line(config->progress, "%s: %s", ret->evidence ? "evidence" : "reports",
-                  ret->evidence ? ret->evidence : s.folder->path);
+    if (ret->folder)
+        progress_line(config->progress, "%s: %s", ret->evidence ? "evidence" : "reports",
+                      ret->evidence ? ret->evidence : ret->folder);
     run_folder_free(s.folder);
-    free(s.phases);
 }
 
 void one_run_done(struct one_run *r)
 {
     run_result_done(&r->result);
+    history_free(r->history);
+    free(r->folder);
     free(r->evidence);
     *r = (struct one_run){ 0 };
 }

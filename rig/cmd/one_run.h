@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #pragma once
 
-/* One scenario from lab to reports. */
+/* One scenario from lab to reports. RUN/history.jsonl is written while it goes on; junit.xml, result.tap
+ * and summary.txt are made from it. What cannot be written is told, and changes no verdict. */
 
 #include <signal.h>
 
 #include "rig/cmd/place.h"
 #include "rig/cmd/settings.h"
+#include "rig/run/history.h"
 #include "rig/run/progress.h"
-#include "rig/run/run.h"
 
 struct one_run_config {
     const struct place *place;
@@ -24,9 +25,10 @@ struct one_run_config {
 struct one_run {
     const struct scenario *scenario;
     struct run_result result;
-    int64_t began_wall_ms;
-    char *evidence; /* folder, when something failed */
-    bool no_lab;    /* the lab did not come up */
+    struct history *history; /* all of it, also when the disk was full; owned */
+    char *folder;            /* of the run; NULL when it could not be made */
+    char *evidence;          /* folder, when something failed */
+    bool no_lab;             /* the lab did not come up */
 };
 
 /* Always fills in `ret`; trouble with the host itself is in its first step, "lab". */

@@ -16,49 +16,74 @@ static void add_row(struct buf *out, int indent, const char *name, int64_t ms, c
 }
 
 /* A step that gives a device its power back recovers something: its time is the recovery time. */
-static bool is_recovery(const struct step *step)
+static bool is_recovery(const struct history *h, const struct step_result *step)
 {
-    for (size_t i = 0; i < step->n_actions; i++)
-        if (str_starts(step->actions[i].verb->pattern, "restore power") && step->n_expects > 0)
+    for (size_t i = 0; step->n_checks > 0 && i < h->n_events; i++) {
+        const struct history_event *e = &h->events[i];
+
+        if (e->kind == HISTORY_ACTION && e->step == step->number && str_eq(e->what, "fault") &&
+            str_starts(e->text, "restore power"))
             return true;
+    }
     return false;
 }
 
-static const char *remark(const struct summary *s, size_t i)
+static const char *remark(const struct history *h, const struct step_result *step)
 {
-    const struct step_result *r = &s->result->steps[i];
+    if (step->result != RESULT_PASSED)
+        return result_text(step->result);
+    return step->number > 0 && is_recovery(h, step) ? "recovery: power on to all of it so" : "";
+}
 
-    if (r->result != RESULT_PASSED)
-        return result_text(r->result);
-    if (i > 0 && i <= s->scenario->n_steps && is_recovery(&s->scenario->steps[i - 1]))
-        return "recovery: power on to all of it so";
-    return "";
+/* Each phase that ended, in the order in which they began. */
+static void add_phases(const struct history *h, struct buf *out)
+{
+    for (size_t i = 0; i < h->n_events; i++) {
+        const struct history_event *begin = &h->events[i];
+        int64_t end_ms = begin->at_ms;
+
+        if (begin->kind != HISTORY_PHASE || !str_eq(begin->what, "begin"))
+            continue;
+        for (size_t j = i + 1; j < h->n_events; j++)
+            if (h->events[j].kind == HISTORY_PHASE && str_eq(h->events[j].what, "end") &&
+                str_eq(h->events[j].text, begin->text)) {
+                end_ms = h->events[j].at_ms;
+                break;
+            }
+        add_row(out, 2, begin->text, end_ms - begin->at_ms, "");
+    }
 }
 
 /* What the rig costs beside what it waits for: its processor time, and how long steps went on after
  * what they waited for had come, at most. */
-static void add_overhead(const struct summary *s, struct buf *out)
+static void add_overhead(const struct history *h, struct buf *out)
 {
     char cpu[DURATION_TEXT_MAX], late[DURATION_TEXT_MAX];
     int64_t late_ms = 0;
 
-    for (size_t i = 0; i < s->result->n_steps; i++)
-        late_ms += s->result->steps[i].late_ms;
+    for (size_t i = 0; i < h->result.n_steps; i++)
+        late_ms += h->result.steps[i].late_ms;
     buf_addf(out,
              "  rig's own share: %.1f%% (%s of its own processor time, at most %s noticed late)\n",
-             s->total_ms > 0 ? 100.0 * (double)(s->cpu_ms + late_ms) / (double)s->total_ms : 0.0,
-             duration_format(s->cpu_ms, cpu), duration_format(late_ms, late));
+             h->total_ms > 0 ? 100.0 * (double)(h->cpu_ms + late_ms) / (double)h->total_ms : 0.0,
+             duration_format(h->cpu_ms, cpu), duration_format(late_ms, late));
 }
 
-void summary_text(const struct summary *s, struct buf *out)
+void summary_text(const struct history *h, struct buf *out)
 {
-    buf_addf(out, "%s %s\n", s->scenario->name, result_text(s->result->result));
-    for (size_t i = 0; i < s->result->n_steps; i++) {
-        add_row(out, 0, s->result->steps[i].name, s->result->steps[i].took_ms, remark(s, i));
-        for (size_t p = 0; i == 0 && p < s->n_phases; p++)
-            add_row(out, 2, s->phases[p].name, s->phases[p].end_ms - s->phases[p].start_ms, "");
+    buf_addf(out, "%s %s\n", h->run.scenario, result_text(h->result.result));
+    for (size_t i = 0; i < h->result.n_steps; i++) {
+        const struct step_result *step = &h->result.steps[i];
+
+        add_row(out, 0, step->name, step->took_ms, remark(h, step));
+        if (i == 0)
+            add_phases(h, out);
     }
-    add_row(out, 0, "taking the lab down", s->down_ms, "");
-    add_row(out, 0, "total", s->total_ms, "");
-    add_overhead(s, out);
+    if (!h->ended) {
+        buf_adds(out, "  it did not end\n");
+        return;
+    }
+    add_row(out, 0, "taking the lab down", h->down_ms, "");
+    add_row(out, 0, "total", h->total_ms, "");
+    add_overhead(h, out);
 }

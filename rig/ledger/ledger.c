@@ -166,7 +166,7 @@ static int append(struct ledger *l, const json_t *line, struct err **err)
 {
     int r = jsonl_append(l->fd, line);
 
-    if (r == 0 && fdatasync(l->fd) < 0)
+    if (r >= 0 && fdatasync(l->fd) < 0)
         r = -errno;
     return r < 0 ? err_errno(err, -r, "writing the ledger %s", l->path) : 0;
 }

@@ -8,8 +8,8 @@
  *
  * The first line is {"ev":"run","v":1,...}: what was run, where, with what. Every other line is an
  * event with "t", milliseconds since the run began, on this host's clock. Unknown members and events
- * are passed over; a last line that was cut short is as well. Secrets (history_redact()) never reach
- * the file.
+ * are passed over; a last line that was cut short is as well. Secrets (history_redact(), and what
+ * base/redact.h finds) never reach the file, nor bytes that are no text.
  */
 
 #include <stdint.h>
@@ -34,7 +34,7 @@ struct history_run {
 
 enum history_kind {
     HISTORY_PHASE,  /* of bringing the lab up. what: "begin", "end"; text: its name */
-    HISTORY_STEP,   /* what: "begin", or its result; text: its name */
+    HISTORY_STEP,   /* what: "begin", or its result; text: its name; detail: what failed */
     HISTORY_ACTION, /* what: "do", "fault", "undo", "failed"; text: the sentence; detail: the note */
     HISTORY_SAMPLE, /* of a check, when it changes. what: "yes", "no", "never", "blind"; text: the
                      * sentence; detail: the sample */
@@ -61,10 +61,12 @@ struct history {
     char *evidence;                    /* folder, NULL when there is none */
 };
 
-/* --- Writing. Errors are kept and told once by history_end(); a full disk does not end a run. --- */
+/* --- Writing. Errors are kept and told once by history_end(); a full disk does not end a run, and
+ * what does not fit into the file is in the history that history_end() gives. --- */
 
 struct history_writer;
 
+/* `path` must not exist; NULL: no file. */
 int history_begin(const char *path, const struct history_run *run, struct history_writer **ret,
                   struct err **err);
 /* From any thread. NULL texts are "". */
@@ -76,15 +78,19 @@ void history_learnt(struct history_writer *w, const char *accel, double factor);
 void history_redact(struct history_writer *w, const char *secret);
 /* The results of all steps so far, whole; may be repeated, the last one counts. */
 void history_result(struct history_writer *w, const struct run_result *result);
-/* A watcher that writes steps, actions and samples. */
+/* Begin and end of a step that is not the scenario's: the lab. */
+void history_step_begin(struct history_writer *w, const struct step_result *step);
+void history_step_end(struct history_writer *w, const struct step_result *step);
+/* A watcher that writes steps, actions and samples; `also` of *ret is left alone. */
 void history_watch(struct history_writer *w, struct watcher *ret);
-/* The last line; says what could not be written. Frees `w` in any case. */
+/* The last line; says what could not be written. Frees `w` and gives the history in any case; `ret`
+ * may be NULL. */
 int history_end(struct history_writer *w, enum result result, int64_t total_ms, int64_t down_ms,
-                int64_t cpu_ms, struct err **err);
+                int64_t cpu_ms, struct history **ret, struct err **err);
 
 /* --- Reading. ------------------------------------------------------------------------------- */
 
-/* A file that has no first line of this format, or one of a newer version, is an error. */
+/* A file that has no first line of this format, is of a newer version or is damaged gives -EPROTO. */
 int history_read(const char *path, struct history **ret, struct err **err);
 int history_parse(const char *name, const char *text, size_t len, struct history **ret,
                   struct err **err);

@@ -107,27 +107,27 @@ void progress_status(struct progress *p, const char *text)
         progress_line(p, "  %s", text);
 }
 
-static void on_step(const struct step *step, size_t number, size_t of, void *userdata)
+static void on_step(const struct step_result *step, size_t number, size_t of, void *userdata)
 {
     struct progress *p = userdata;
-    char limit[DURATION_TEXT_MAX] = "";
+    char limit[LIMIT_TEXT_MAX];
 
     p->step = number;
     p->of = of;
     replace_str(&p->told, NULL);
     p->told_ms = -CHANGE_MS;
-    if (step->n_expects)
-        duration_format(step->within_ms + step->holds_ms, limit);
-    progress_line(p, "step %zu/%zu  %s%s%s%s", number, of, step->name,
-                  step->n_expects ? (step->holds_ms ? " (holds " : " (within ") : "", limit,
-                  step->n_expects ? ")" : "");
+    step_result_limit(step, limit);
+    progress_line(p, "step %zu/%zu  %s%s%s", number, of, step->name, *limit ? ", " : "", limit);
 }
 
-static void on_acted(const struct sentence *s, const char *note, void *userdata)
+static void on_acted(const struct sentence *s, const char *what, const char *note, void *userdata)
 {
     struct progress *p = userdata;
 
-    progress_line(p, "  done: %s%s%s", s->text, *note ? ": " : "", note);
+    if (str_eq(what, "failed")) /* the step says it */
+        return;
+    progress_line(p, "  %s: %s%s%s", str_eq(what, "undo") ? "undone" : "done", s->text,
+                  *note ? ": " : "", note);
 }
 
 static void on_waiting(const struct check_result *check, int64_t waited_ms, int64_t limit_ms,
@@ -142,7 +142,7 @@ static void on_waiting(const struct check_result *check, int64_t waited_ms, int6
     duration_format(limit_ms, limit);
     if (p->width) {
         text = xasprintf("  %zu/%zu %s of %s  %s: %s", p->step, p->of, waited, limit,
-                         check->sentence->text, check->last);
+                         check->sentence, check->last);
         rewrite(p, text);
         return;
     }
@@ -151,8 +151,7 @@ static void on_waiting(const struct check_result *check, int64_t waited_ms, int6
         return;
     replace_str(&p->told, check->last);
     p->told_ms = waited_ms;
-    progress_line(p, "  %s  waiting: %s\n      seen: %s", waited, check->sentence->text,
-                  check->last);
+    progress_line(p, "  %s  waiting: %s\n      seen: %s", waited, check->sentence, check->last);
 }
 
 static void on_done(const struct step_result *step, void *userdata)

@@ -137,19 +137,19 @@ static void add_case(struct buf *out, const char *suite, const struct step_resul
     buf_adds(out, "\n    </testcase>\n");
 }
 
-static void add_suite(struct buf *out, const struct report *run)
+static void add_suite(struct buf *out, const struct history *run)
 {
-    const struct run_result *r = run->result;
+    const struct run_result *r = &run->result;
     char at[CLOCK_RFC3339_MAX];
 
     buf_adds(out, "  <testsuite");
-    add_attribute(out, "name", run->name);
+    add_attribute(out, "name", run->run.scenario);
     add_totals(out, r->n_steps, count(r, RESULT_FAILED), count(r, RESULT_INTERRUPTED),
                count(r, RESULT_SKIPPED), steps_ms(r));
-    add_attribute(out, "timestamp", clock_rfc3339(run->began_wall_ms, at));
+    add_attribute(out, "timestamp", clock_rfc3339(run->run.began_wall_ms, at));
     buf_adds(out, ">\n");
     for (size_t i = 0; i < r->n_steps; i++)
-        add_case(out, run->name, &r->steps[i]);
+        add_case(out, run->run.scenario, &r->steps[i]);
     if (run->evidence) {
         buf_adds(out, "    <system-out>evidence: ");
         add_xml(out, run->evidence, /* attribute= */ false);
@@ -158,23 +158,23 @@ static void add_suite(struct buf *out, const struct report *run)
     buf_adds(out, "  </testsuite>\n");
 }
 
-void report_junit(const struct report *runs, size_t n, struct buf *out)
+void report_junit(const struct history *const *runs, size_t n, struct buf *out)
 {
     size_t tests = 0, failures = 0, errors = 0, skipped = 0;
     int64_t ms = 0;
 
     for (size_t i = 0; i < n; i++) {
-        tests += runs[i].result->n_steps;
-        failures += count(runs[i].result, RESULT_FAILED);
-        errors += count(runs[i].result, RESULT_INTERRUPTED);
-        skipped += count(runs[i].result, RESULT_SKIPPED);
-        ms += steps_ms(runs[i].result);
+        tests += runs[i]->result.n_steps;
+        failures += count(&runs[i]->result, RESULT_FAILED);
+        errors += count(&runs[i]->result, RESULT_INTERRUPTED);
+        skipped += count(&runs[i]->result, RESULT_SKIPPED);
+        ms += steps_ms(&runs[i]->result);
     }
     buf_adds(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"rig\"");
     add_totals(out, tests, failures, errors, skipped, ms);
     buf_adds(out, ">\n");
     for (size_t i = 0; i < n; i++)
-        add_suite(out, &runs[i]);
+        add_suite(out, runs[i]);
     buf_adds(out, "</testsuites>\n");
 }
 
@@ -229,19 +229,19 @@ static void add_test(struct buf *out, const char *suite, const struct step_resul
     add_diagnostic(out, why.len ? buf_str(&why) : result_text(step->result));
 }
 
-void report_tap(const struct report *runs, size_t n, struct buf *out)
+void report_tap(const struct history *const *runs, size_t n, struct buf *out)
 {
     size_t total = 0, number = 0;
 
     for (size_t i = 0; i < n; i++)
-        total += runs[i].result->n_steps;
+        total += runs[i]->result.n_steps;
     buf_addf(out, "TAP version 14\n1..%zu\n", total);
     for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < runs[i].result->n_steps; j++)
-            add_test(out, runs[i].name, &runs[i].result->steps[j], ++number);
-        if (runs[i].evidence) {
+        for (size_t j = 0; j < runs[i]->result.n_steps; j++)
+            add_test(out, runs[i]->run.scenario, &runs[i]->result.steps[j], ++number);
+        if (runs[i]->evidence) {
             buf_adds(out, "# evidence: ");
-            add_description(out, runs[i].evidence);
+            add_description(out, runs[i]->evidence);
             buf_addc(out, '\n');
         }
     }

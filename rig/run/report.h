@@ -6,19 +6,12 @@
  * XML, TAP or UTF-8 forbid is replaced by '?'.
  */
 
-#include "rig/run/run.h"
-
-struct report {
-    const char *name; /* the scenario's */
-    const struct run_result *result;
-    int64_t began_wall_ms;
-    const char *evidence; /* folder, or NULL */
-};
+#include "rig/run/history.h"
 
 /* JUnit XML: a suite for each run, a case for each step; an interrupted step is an error. */
-void report_junit(const struct report *runs, size_t n, struct buf *out);
+void report_junit(const struct history *const *runs, size_t n, struct buf *out);
 /* TAP 14: a test for each step, "not ok" with the failure as a diagnostic block. */
-void report_tap(const struct report *runs, size_t n, struct buf *out);
+void report_tap(const struct history *const *runs, size_t n, struct buf *out);
 
 /* Appends `text` with bytes that are no UTF-8 and control characters other than line ends and tabs
  * replaced by '?'. */

@@ -134,7 +134,7 @@ static void add_check(const struct view *v, const struct check_result *c)
               !c->asked ? "\u2013"
               : yes     ? "\u2713"
                         : "\u2717",
-              check_word(c), c->sentence->text);
+              check_word(c), c->sentence);
     if (c->asked && !yes)
         html_addf(&v->html,
                   "<dl><dt>%s</dt><dd>%s</dd><dt>unchanged for</dt><dd>%s; looked at %s before the "
@@ -173,7 +173,7 @@ static struct miss closest_miss(const struct view *v, const struct view_step *s)
         if (e->kind != HISTORY_SAMPLE || e->step != s->number || s->number == 0)
             continue;
         for (size_t c = 0; c < n; c++)
-            if (str_eq(s->result->checks[c].sentence->text, e->text))
+            if (str_eq(s->result->checks[c].sentence, e->text))
                 now[c] = str_eq(e->what, "yes");
         if (count_yes(now, n) <= best.yes)
             continue;
@@ -196,7 +196,7 @@ static void add_closest(const struct view *v, const struct view_step *s)
                   view_time(m.at_ms, at), m.yes, m.of);
         for (size_t i = 0; i < m.of; i++)
             if (!m.so[i])
-                html_addf(&v->html, "<li>%s</li>", s->result->checks[i].sentence->text);
+                html_addf(&v->html, "<li>%s</li>", s->result->checks[i].sentence);
         html_addf(&v->html, "</ul>\n");
     }
     free(m.so);

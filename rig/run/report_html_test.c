@@ -99,18 +99,18 @@ TEST(the_checker_of_well_formed_text_finds_mistakes)
       .detail = (char *)(d),                                                                       \
       .step = (n) }
 
-static struct sentence so = { .text = (char[]){ "device edge-2 is reachable" } };
-static struct sentence not_so = { .text = (char[]){ "http 8080 of edge-1 says \"hello v2\"" } };
-static struct sentence gone = { .text = (char[]){ "deployment hello is running on edge-2" } };
+static char so[] = "device edge-2 is reachable";
+static char not_so[] = "http 8080 of edge-1 says \"hello v2\"";
+static char gone[] = "deployment hello is running on edge-2";
 
 static struct check_result checks[] = {
-    { .sentence = &so, .verdict = VERDICT_YES, .asked = true, .last = "edge-2: Reachable=True" },
-    { .sentence = &not_so,
+    { .sentence = so, .verdict = VERDICT_YES, .asked = true, .last = "edge-2: Reachable=True" },
+    { .sentence = not_so,
       .asked = true,
       .last = "200: hello v1 <b>&\xff",
       .asked_ms_ago = 1,
       .same_ms = 40000 },
-    { .sentence = &gone,
+    { .sentence = gone,
       .asked = true,
       .blind = true,
       .last = "edge-2: no answer",

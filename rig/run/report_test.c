@@ -9,21 +9,29 @@
 #include "rig/run/progress.h"
 
 /* A run with everything that a report can show, and with everything that has to be escaped. */
-static struct sentence sentences[] = {
-    { .text = (char[]){ "http 8080 of edge-1 says \"<hello> & #1\"" } },
-    { .text = (char[]){ "device edge-1 has the same identity" } },
-    { .text = (char[]){ "device edge-1 is reachable" } },
-};
-
 static struct check_result checks[] = {
-    { .sentence = &sentences[0],
+    { .sentence = (char[]){ "http 8080 of edge-1 says \"<hello> & #1\"" },
       .verdict = VERDICT_NO,
       .asked = true,
       .last = "200: \033[31mnot\xff that]]>",
       .asked_ms_ago = 200,
-      .same_ms = 130000 },
-    { .sentence = &sentences[1], .verdict = VERDICT_YES, .asked = true },
-    { .sentence = &sentences[2] },
+      .same_ms = 130000,
+      .seen = { { .at_ms = 0,
+                  .for_ms = 2500,
+                  .blind = true,
+                  .text = (char[]){ "connection refused" } },
+                { .at_ms = 2500,
+                  .for_ms = 47300,
+                  .verdict = VERDICT_YES,
+                  .text = (char[]){ "200: <hello> & #1" } },
+                { .at_ms = 49800,
+                  .for_ms = 130000,
+                  .text = (char[]){ "200: \033[31mnot\xff that]]>" } } },
+      .n_seen = 3 },
+    { .sentence = (char[]){ "device edge-1 has the same identity" },
+      .verdict = VERDICT_YES,
+      .asked = true },
+    { .sentence = (char[]){ "device edge-1 is reachable" } },
 };
 
 static struct step_result power_steps[] = {
@@ -33,9 +41,14 @@ static struct step_result power_steps[] = {
       .result = RESULT_FAILED,
       .took_ms = 180000,
       .within_ms = 180000,
+      .factor = 1.6,
       .failure = (char[]){ "the deadline has passed\nsecond line" },
       .checks = checks,
-      .n_checks = ARRAY_LEN(checks) },
+      .n_checks = ARRAY_LEN(checks),
+      .closest_held = 2,
+      .closest_ms = 47000,
+      .closest_missed =
+              (char *[]){ (char[]){ "device edge-1 is reachable: Reachable=False" }, NULL } },
     { .name = (char[]){ "and nothing moves" }, .result = RESULT_SKIPPED },
 };
 
@@ -43,19 +56,18 @@ static struct step_result hello_steps[] = {
     { .name = (char[]){ "applied" }, .result = RESULT_INTERRUPTED, .took_ms = 10 },
 };
 
-static const struct run_result power = { .result = RESULT_FAILED,
-                                         .steps = power_steps,
-                                         .n_steps = ARRAY_LEN(power_steps) };
-static const struct run_result hello = { .result = RESULT_INTERRUPTED,
-                                         .steps = hello_steps,
-                                         .n_steps = ARRAY_LEN(hello_steps) };
-static const struct report runs[] = {
-    { .name = "power-cycle",
-      .result = &power,
-      .began_wall_ms = INT64_C(1776795342000),
-      .evidence = "/runs/a&b" },
-    { .name = "hello", .result = &hello, .began_wall_ms = INT64_C(1776795542000) },
+static const struct history power = {
+    .run = { .scenario = (char[]){ "power-cycle" }, .began_wall_ms = INT64_C(1776795342000) },
+    .result = { .result = RESULT_FAILED, .steps = power_steps, .n_steps = ARRAY_LEN(power_steps) },
+    .evidence = (char[]){ "/runs/a&b" },
 };
+static const struct history hello = {
+    .run = { .scenario = (char[]){ "hello" }, .began_wall_ms = INT64_C(1776795542000) },
+    .result = { .result = RESULT_INTERRUPTED,
+                .steps = hello_steps,
+                .n_steps = ARRAY_LEN(hello_steps) },
+};
+static const struct history *const runs[] = { &power, &hello };
 
 TEST(junit)
 {
@@ -101,7 +113,10 @@ TEST(bytes_that_are_no_text_are_replaced)
 /* What a progress of this width prints of a short story. */
 static char *told(int width)
 {
-    struct step step = { .name = (char[]){ "power returns" }, .n_expects = 1, .within_ms = 180000 };
+    struct step_result step = {
+        .name = (char[]){ "power returns" }, .n_checks = 1, .within_ms = 180000, .factor = 1.6
+    };
+    struct sentence action = { .text = (char[]){ "restore power of edge-1" } };
     struct check_result check = checks[0];
     struct watcher w = { 0 };
     char *text = NULL;
@@ -112,7 +127,9 @@ static char *told(int width)
     progress_watch(p, &w);
     progress_status(p, "machine edge-1: waiting for SSH");
     w.step(&step, 3, 4, w.userdata);
-    w.acted(&sentences[1], "", w.userdata);
+    w.acted(&action, "fault", "it boots", w.userdata);
+    w.acted(&action, "failed", "told by the step", w.userdata);
+    w.acted(&action, "undo", "", w.userdata);
     for (int64_t ms = 0; ms < 130000; ms += 250) {
         snprintf(check.last, sizeof(check.last), "%s", ms < 1000 ? "no answer" : "404: none");
         w.waiting(&check, ms, 180000, w.userdata);

@@ -24,6 +24,7 @@ enum state { GOING, PASSED, FAILED, INTERRUPTED };
 
 /* A check with what the engine needs of its past. */
 struct look {
+    const struct sentence *sentence;
     struct check_result *result;
     uint64_t round;      /* in which it was last asked */
     int64_t asked_at_ms; /* when the last look ended */
@@ -56,6 +57,8 @@ struct engine {
     int64_t last_no_ms; /* end of the last look that did not say yes */
 };
 
+#define EACH_WATCHER(w, e) for (const struct watcher *w = (e)->config->watcher; w; w = w->also)
+
 static bool interrupted(const struct engine *e)
 {
     return e->config->stop && *e->config->stop;
@@ -66,12 +69,12 @@ static void pause_ms(int64_t ms)
     poll(NULL, 0, (int)ms); /* a signal ends it early */
 }
 
-static struct looks looks_new(struct check_result *results, size_t n)
+static struct looks looks_new(const struct sentence *list, struct check_result *results, size_t n)
 {
     struct looks l = { .items = xcalloc(n ? n : 1, sizeof(*l.items)), .n = n };
 
     for (size_t i = 0; i < n; i++)
-        l.items[i].result = &results[i];
+        l.items[i] = (struct look){ .sentence = &list[i], .result = &results[i] };
     return l;
 }
 
@@ -80,7 +83,7 @@ static struct check_result *results_new(const struct sentence *list, size_t n)
     struct check_result *results = xcalloc(n ? n : 1, sizeof(*results));
 
     for (size_t i = 0; i < n; i++)
-        results[i].sentence = &list[i];
+        results[i].sentence = xstrdup(list[i].text);
     return results;
 }
 
@@ -101,15 +104,16 @@ static void fail_step(struct engine *e, const char *fmt, ...)
 
 static void tell_waiting(const struct engine *e, const struct look *look)
 {
-    const struct watcher *w = e->config->watcher;
+    int64_t waited = clock_mono_ms() - e->began_ms;
 
-    if (w && w->waiting)
-        w->waiting(look->result, clock_mono_ms() - e->began_ms, e->limit_ms, w->userdata);
+    EACH_WATCHER(w, e)
+    if (w->waiting)
+        w->waiting(look->result, waited, e->limit_ms, w->userdata);
 }
 
 static void ask(struct engine *e, struct look *look)
 {
-    const struct sentence *s = look->result->sentence;
+    const struct sentence *s = look->sentence;
     CLEANUP_ERR struct err *err = NULL;
     struct sample sample = { 0 };
 
@@ -126,6 +130,9 @@ static void ask(struct engine *e, struct look *look)
     look->result->asked = true;
     look->result->verdict = sample.verdict;
     memcpy(look->result->last, sample.text, sizeof(sample.text));
+    EACH_WATCHER(w, e)
+    if (w->looked)
+        w->looked(look->result, w->userdata);
 }
 
 static void ask_check(struct engine *e, struct look *look)
@@ -161,8 +168,8 @@ static enum state look_at_always(struct engine *e)
         ask(e, look);
         if (look->result->verdict == VERDICT_YES || look->result->blind)
             continue;
-        fail_step(e, "what must always be so was not: %s\nlast seen: %s",
-                  look->result->sentence->text, look->result->last);
+        fail_step(e, "what must always be so was not: %s\nlast seen: %s", look->result->sentence,
+                  look->result->last);
         e->broken = true;
         return FAILED;
     }
@@ -208,7 +215,7 @@ static enum state ask_rest(struct engine *e, bool pending_only, bool all)
             return INTERRUPTED;
         ask_check(e, look);
         if (look->result->verdict == VERDICT_NEVER) {
-            fail_step(e, "can no longer become so: %s", look->result->sentence->text);
+            fail_step(e, "can no longer become so: %s", look->result->sentence);
             return FAILED;
         }
         if (look->result->verdict == VERDICT_NO && !all)
@@ -328,10 +335,16 @@ static void remember_fault(struct engine *e, const struct sentence *s)
     e->faults[e->n_faults++] = s;
 }
 
+static void tell_acted(const struct engine *e, const struct sentence *s, const char *what,
+                       const char *note)
+{
+    EACH_WATCHER(w, e)
+    if (w->acted)
+        w->acted(s, what, note, w->userdata);
+}
+
 static enum state act(struct engine *e, const struct step *step)
 {
-    const struct watcher *w = e->config->watcher;
-
     for (size_t i = 0; i < step->n_actions; i++) {
         const struct sentence *s = &step->actions[i];
         CLEANUP_ERR struct err *err = NULL;
@@ -344,12 +357,12 @@ static enum state act(struct engine *e, const struct step *step)
             remember_fault(e, s);
         if (s->verb->impl->act(&e->run, s, note, &err) < 0) {
             fail_step(e, "%s: %s", s->text, err_text(err));
+            tell_acted(e, s, "failed", err_text(err));
             return interrupted(e) ? INTERRUPTED : FAILED;
         }
         if (fault)
             e->run.fault_wall_ms = clock_wall_ms();
-        if (w && w->acted)
-            w->acted(s, note, w->userdata);
+        tell_acted(e, s, verb_kind_text(s->verb->kind), note);
     }
     return GOING;
 }
@@ -380,28 +393,28 @@ static struct step_result *result_step(struct run_result *r, const char *name)
 
 static void tell_done(const struct engine *e)
 {
-    const struct watcher *w = e->config->watcher;
-
-    if (w && w->done)
+    EACH_WATCHER(w, e)
+    if (w->done)
         w->done(e->step, w->userdata);
 }
 
 static enum result run_step(struct engine *e, const struct step *step, size_t number)
 {
-    const struct watcher *w = e->config->watcher;
     int64_t began = clock_mono_ms();
     enum state state;
 
     e->step = result_step(e->result, step->name);
+    e->step->number = number;
     e->step->within_ms = step->within_ms;
     e->step->holds_ms = step->holds_ms;
     e->step->checks = results_new(step->expects, step->n_expects);
     e->step->n_checks = step->n_expects;
-    e->checks = looks_new(e->step->checks, step->n_expects);
+    e->checks = looks_new(step->expects, e->step->checks, step->n_expects);
     e->run.step_wall_ms = clock_wall_ms();
     e->run.round++;
-    if (w && w->step)
-        w->step(step, number, e->config->scenario->n_steps, w->userdata);
+    EACH_WATCHER(w, e)
+    if (w->step)
+        w->step(e->step, number, e->config->scenario->n_steps, w->userdata);
     state = step_states(e, step);
     e->step->result = result_of(state);
     e->step->took_ms = clock_mono_ms() - began;
@@ -428,7 +441,7 @@ static void judge_always(struct engine *e)
     for (size_t i = 0; i < e->always.n; i++) {
         if (e->always.items[i].conclusive || e->result->result != RESULT_PASSED)
             continue;
-        fail_step(e, "never conclusively probed: %s", e->always.items[i].result->sentence->text);
+        fail_step(e, "never conclusively probed: %s", e->always.items[i].result->sentence);
         e->step->result = RESULT_FAILED;
     }
     if (e->broken)
@@ -445,8 +458,12 @@ static void undo_faults(struct engine *e)
         const struct sentence *s = e->faults[e->n_faults - 1];
         CLEANUP_ERR struct err *err = NULL;
 
-        if (!s->verb->impl->undo || s->verb->impl->undo(&e->run, s, &err) >= 0)
+        if (!s->verb->impl->undo)
             continue;
+        if (s->verb->impl->undo(&e->run, s, &err) >= 0) {
+            tell_acted(e, s, "undo", "");
+            continue;
+        }
         if (interrupted(e))
             continue; /* the lab goes down anyhow */
         e->step = result_step(e->result, "taking faults back");
@@ -454,6 +471,14 @@ static void undo_faults(struct engine *e)
         fail_step(e, "%s: %s", s->text, err_text(err));
         tell_done(e);
     }
+}
+
+static void skip_step(struct run_result *r, const struct step *step, size_t number)
+{
+    struct step_result *skipped = result_step(r, step->name);
+
+    skipped->result = RESULT_SKIPPED;
+    skipped->number = number;
 }
 
 void run_scenario(const struct run_config *config, struct run_result *ret)
@@ -466,19 +491,19 @@ void run_scenario(const struct run_config *config, struct run_result *ret)
     };
 
     e.always_results = results_new(s->always, s->n_always);
-    e.always = looks_new(e.always_results, s->n_always);
+    e.always = looks_new(s->always, e.always_results, s->n_always);
     for (size_t i = 0; i < s->n_steps; i++) {
         if (ret->result == RESULT_PASSED)
             ret->result = run_step(&e, &s->steps[i], i + 1);
         else
-            result_step(ret, s->steps[i].name)->result = RESULT_SKIPPED;
+            skip_step(ret, &s->steps[i], i + 1);
     }
     judge_always(&e);
     if (ret->result == RESULT_FAILED && config->failed)
         config->failed(config->userdata);
     undo_faults(&e);
     looks_close(&e.always);
-    free(e.always_results);
+    free(e.always_results); /* NULL once they are a step's */
     free(e.faults);
     json_decref(e.run.memory);
 }

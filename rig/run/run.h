@@ -23,59 +23,21 @@
 
 #include <signal.h>
 
-#include "rig/verbs/verb.h"
-
-enum result { RESULT_PASSED, RESULT_FAILED, RESULT_SKIPPED, RESULT_INTERRUPTED };
-
-struct check_result {
-    const struct sentence *sentence;
-    enum verdict verdict;
-    bool asked;            /* ever */
-    bool blind;            /* the last look failed: `last` is its error */
-    char last[SAMPLE_MAX]; /* the last sample */
-    int64_t asked_ms_ago,
-            same_ms; /* at the step's end: since the last look, and since it changed */
-};
-
-struct step_result {
-    char *name;
-    enum result result;
-    int64_t took_ms;
-    int64_t within_ms, holds_ms; /* as the step has them */
-    /* `within`: at most so long did the step go on after all checks had become so. */
-    int64_t late_ms;
-    char *failure; /* what failed; NULL when nothing did. The mismatches are in the checks */
-    struct check_result *checks;
-    size_t n_checks;
-};
-
-struct run_result {
-    enum result result;
-    struct step_result *steps;
-    size_t n_steps;
-    int64_t took_ms; /* all steps */
-};
-/* Appends a step; for the lab's own set-up, before run_scenario(). A failed one fails the run.
- * `failure` may be NULL. */
-void run_result_add(struct run_result *r, const char *name, enum result result, int64_t took_ms,
-                    const char *failure);
-/* Appends every step of the scenario as skipped: for a lab that did not come up. */
-void run_result_skip(struct run_result *r, const struct scenario *scenario);
-void run_result_done(struct run_result *r);
-const char *result_text(enum result result); /* "passed", ... */
-
-/* What failed in a step, for people, each line indented by two spaces: the sentence, what was last
- * seen and since when, for all that did not hold. "" when it passed. */
-void step_result_explain(const struct step_result *step, struct buf *out);
+#include "rig/run/result.h"
 
 struct watcher { /* who is told while it runs; every member may be NULL */
-    void (*step)(const struct step *step, size_t number, size_t of, void *userdata);
-    void (*acted)(const struct sentence *s, const char *note, void *userdata);
-    /* After each look: what is waited for, since when, and what was last seen. */
+    /* A step begins: all that is known of it by now. `number` of `of` steps. */
+    void (*step)(const struct step_result *step, size_t number, size_t of, void *userdata);
+    /* An action or an undo was done. `what`: "do", "fault", "undo", "failed". */
+    void (*acted)(const struct sentence *s, const char *what, const char *note, void *userdata);
+    /* After each look, also those at `always`: what was seen. */
+    void (*looked)(const struct check_result *check, void *userdata);
+    /* After each look of a step: what is waited for, since when, and what was last seen. */
     void (*waiting)(const struct check_result *check, int64_t waited_ms, int64_t limit_ms,
                     void *userdata);
     void (*done)(const struct step_result *result, void *userdata);
     void *userdata;
+    const struct watcher *also; /* told next; NULL: nobody else */
 };
 
 struct run_config {
@@ -91,6 +53,5 @@ struct run_config {
     int64_t always_ms; /* between looks at `always`; 0: 1000 */
 };
 
-/* Appends to *ret, which the caller zeroed or filled with run_result_add(). The results borrow from
- * the scenario. */
+/* Appends to *ret, which the caller zeroed or filled with run_result_add(). */
 void run_scenario(const struct run_config *config, struct run_result *ret);
