@@ -22,6 +22,7 @@
 #include "base/strv.h"
 #include "fleet/deploy/score.h"
 #include "rig/lab/lab_internal.h"
+#include "rig/lab/observer.h"
 #include "rig/lab/remote.h"
 #include "rig/lab/virt.h"
 
@@ -353,6 +354,24 @@ static void on_event(enum lab_event_kind kind, const char *lane, const char *tex
     lab_tell(userdata, kind, lane, text);
 }
 
+/* Without one nothing fails: it is told less. */
+static void observe(struct lab *lab)
+{
+    const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
+    struct observer_config config = { .kubeconfig = control_plane_kubeconfig(lab->control),
+                                      .user = NATS_USER,
+                                      .password = lab->password,
+                                      .tell = on_event,
+                                      .userdata = lab };
+    CLEANUP_FREE char *endpoint = NULL, *url = NULL;
+
+    if (!lab->event ||
+        host->endpoint(host->impl, "nats", "client", FOR_SERVERS, &endpoint, NULL) < 0)
+        return;
+    config.nats_url = url = xasprintf("nats://%s", endpoint);
+    lab->observer = observer_new(&config);
+}
+
 char *const *lab_secrets(const struct lab *lab)
 {
     return lab->secrets;
@@ -432,6 +451,7 @@ int lab_up(struct lab *lab, struct err **err)
     if ((r = get_artefacts(lab, err)) < 0 || (r = switch_on(lab, err)) < 0 ||
         (r = start_servers(lab, err)) < 0)
         return r;
+    observe(lab);
     for (size_t i = 0; i < lab->n_members; i++)
         if ((r = supervisor_interrupted(lab->supervisor, err)) < 0 ||
             (r = enrol(lab, &lab->members[i], err)) < 0)
@@ -449,6 +469,7 @@ void lab_free(struct lab *lab)
     if (!lab)
         return;
     score_watch(NULL, NULL);
+    observer_free(lab->observer);
     bus_free(lab->bus);
     machines_free(lab->machines);
     control_plane_free(lab->control);

@@ -34,6 +34,7 @@ struct lab {
     struct machines *machines;
     struct control_plane *control;
     struct bus *bus;
+    struct observer *observer; /* NULL: nobody listens */
     char *key_path, *public_key;
     char *password, *device_password; /* of NATS, made for this run */
     char **secrets;                   /* strv */

@@ -299,14 +299,14 @@ static bool take_life(struct lane *l, const struct history_event *e)
     return false;
 }
 
-static int strip_of(struct lane *l, const char *name, size_t len)
+static int strip_of(struct lane *l, const char *name, size_t len, bool make)
 {
     if (len >= sizeof(l->strips[0].name))
         len = sizeof(l->strips[0].name) - 1;
     for (int i = 0; i < l->n_strips; i++)
         if (strlen(l->strips[i].name) == len && strncmp(l->strips[i].name, name, len) == 0)
             return i;
-    if (l->n_strips == STRIPS_MAX)
+    if (!make || l->n_strips == STRIPS_MAX)
         return -1;
     memcpy(l->strips[l->n_strips].name, name, len);
     l->strips[l->n_strips].name[len] = '\0';
@@ -323,8 +323,8 @@ static bool take_state(struct lane *l, const struct history_event *e)
 
     if (!e->text[name])
         return false;
-    strip = strip_of(l, e->text, name);
-    if (strip < 0 || (!kind && !l->strips[strip].open))
+    strip = strip_of(l, e->text, name, /* make= */ kind != NULL);
+    if (strip < 0)
         return false;
     close_span(&l->states, &l->strips[strip].open, e->at_ms);
     if (!kind)
