@@ -39,6 +39,9 @@ struct lab_config {
     int64_t boot_timeout_ms;
     const struct lab_device *devices;
     size_t n_devices;
+    /* Components whose disks can lose what they did not sync, NULL-terminated; NULL for none. Where
+     * this host cannot do that, lab_new() fails. */
+    const char *const *lossy;
     const volatile sig_atomic_t *stop;
     /* Phases for people: "machine edge-1: waiting for SSH". */
     void (*progress)(const char *line, void *userdata);

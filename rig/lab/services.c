@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 #include "rig/lab/expand.h"
+#include "rig/lab/lossy.h"
 
 #define PRINT_MAX (8 << 20)
 #define PROBE_MS 1000
@@ -34,12 +35,14 @@ struct member {
     enum service_ready ready;
     char *ready_path;
     int64_t ready_timeout_ms, started_ms;
+    struct lossy *lossy; /* what its data lies on; NULL for the host's own disk */
     struct member *next;
 };
 
 struct services {
     struct supervisor *supervisor;
     char *dir, *devices_see;
+    const char *const *lossy_names;
     struct member *first;
     struct service_host host;
 };
@@ -54,6 +57,8 @@ static void service_free(struct member *v)
     free(v->data);
     free(v->print);
     free(v->ready_path);
+    if (v->lossy)
+        lossy_free(v->lossy);
     free(v);
 }
 
@@ -275,22 +280,42 @@ static int write_files(const struct member *v, const struct service_spec *spec,
     return 0;
 }
 
+/* Its disk, where it is to be one that can lose what was not synced. */
+static int provide_disk(struct services *all, struct member *v, const struct service_spec *spec,
+                        struct err **err)
+{
+    CLEANUP_FREE char *disk = NULL;
+    int r;
+
+    if (!spec->durable || v->lossy || !services_is_lossy(all, v->name))
+        return 0;
+    disk = xasprintf("%s/services/%s/disk", all->dir, v->name);
+    if ((r = dir_make(disk, 0700, err)) < 0)
+        return r;
+    return lossy_start(all->supervisor, v->name, disk, v->data, &v->lossy, err);
+}
+
 static int start(struct services *all, struct member *v, const struct service_spec *spec,
                  struct run *run, struct err **err)
 {
+    struct proc_spec child = { .argv = run->argv, .env = run->env };
     int r;
 
     if (supervisor_running(all->supervisor, v->name) &&
         (r = supervisor_stop(all->supervisor, v->name, err)) < 0)
         return r;
-    if ((r = write_files(v, spec, run, err)) < 0)
+    if ((r = write_files(v, spec, run, err)) < 0 || (r = provide_disk(all, v, spec, err)) < 0)
         return r;
+    if (v->lossy) {
+        child.prepare = lossy_enter;
+        child.userdata = v->lossy;
+    }
     free(v->print);
     v->print = steal_ptr(run->print);
     v->ready = spec->ready;
     replace_str(&v->ready_path, spec->ready_path);
     v->ready_timeout_ms = spec->ready_timeout_ms;
-    if ((r = supervisor_start(all->supervisor, v->name, run->argv, run->env, err)) < 0)
+    if ((r = supervisor_start_spec(all->supervisor, v->name, &child, err)) < 0)
         return r;
     if ((r = services_started(all, v->name, err)) < 0)
         supervisor_stop(all->supervisor, v->name, NULL);
@@ -347,6 +372,8 @@ static int remove_service(void *impl, const char *service, struct err **err)
     if (supervisor_log(all->supervisor, service) &&
         (r = supervisor_stop(all->supervisor, service, err)) < 0)
         return r;
+    if (v->lossy && (r = lossy_stop(all->supervisor, v->lossy, err)) < 0)
+        return r;
     dir = xasprintf("%s/services/%s", all->dir, service);
     if ((r = dir_remove(dir, err)) < 0)
         return r;
@@ -354,6 +381,29 @@ static int remove_service(void *impl, const char *service, struct err **err)
         at = &(*at)->next;
     *at = v->next;
     service_free(v);
+    return 0;
+}
+
+/* --- disks that lose what was not synced ------------------------------------------------------- */
+
+void services_lossy(struct services *all, const char *const *names)
+{
+    all->lossy_names = names;
+}
+
+bool services_is_lossy(const struct services *all, const char *name)
+{
+    return strv_has((char *const *)all->lossy_names, name);
+}
+
+int services_disk(const struct services *all, const char *name, struct lossy **ret,
+                  struct err **err)
+{
+    const struct member *v = find(all, name);
+
+    if (!v || !v->lossy)
+        return err_new(err, ENOTSUP, "the disk of %s cannot lose what was not synced", name);
+    *ret = v->lossy;
     return 0;
 }
 

@@ -24,6 +24,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/lab/lossy.h"
 #include "rig/lab/services.h"
 
 #define STOP_GRACE_MS 5000
@@ -296,6 +297,34 @@ int supervisor_restart(struct supervisor *s, const char *name, struct err **err)
     if ((r = launch(s, c, err)) < 0)
         return r;
     return services_started(s->services, name, err);
+}
+
+void supervisor_lossy(struct supervisor *s, const char *const *names)
+{
+    services_lossy(s->services, names);
+}
+
+bool supervisor_is_lossy(const struct supervisor *s, const char *name)
+{
+    return services_is_lossy(s->services, name);
+}
+
+int supervisor_drop_unsynced(struct supervisor *s, const char *name, char **ret, struct err **err)
+{
+    struct lossy *disk = NULL;
+    int r = services_disk(s->services, name, &disk, err);
+
+    if (r < 0 || (supervisor_running(s, name) && (r = supervisor_kill(s, name, SIGKILL, err)) < 0))
+        return r;
+    return lossy_drop(disk, ret, err);
+}
+
+int supervisor_sync_disk(struct supervisor *s, const char *name, char **ret, struct err **err)
+{
+    struct lossy *disk = NULL;
+    int r = services_disk(s->services, name, &disk, err);
+
+    return r < 0 ? r : lossy_sync(disk, ret, err);
 }
 
 bool supervisor_running(const struct supervisor *s, const char *name)

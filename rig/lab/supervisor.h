@@ -59,6 +59,16 @@ int supervisor_stop(struct supervisor *s, const char *name, struct err **err);
 int supervisor_restart(struct supervisor *s, const char *name, struct err **err);
 bool supervisor_running(const struct supervisor *s, const char *name);
 
+/* Names of services (NULL-terminated, borrowed) whose disks can lose what was not synced, as in a power
+ * cut; see rig/lab/lossy.h. To be said before they start. */
+void supervisor_lossy(struct supervisor *s, const char *const *names);
+bool supervisor_is_lossy(const struct supervisor *s, const char *name);
+/* Kills the service, and its disk forgets what was not synced. supervisor_restart() brings it back.
+ * *ret says how much was lost; the caller frees it. */
+int supervisor_drop_unsynced(struct supervisor *s, const char *name, char **ret, struct err **err);
+/* The disk takes in what was written so far, as it does by and by without being asked. */
+int supervisor_sync_disk(struct supervisor *s, const char *name, char **ret, struct err **err);
+
 /* 0 while every child that should run does; else an error "nats exited with status 1: LAST LINES". */
 int supervisor_check(struct supervisor *s, struct err **err);
 /* Path of a component's log. Owned by the supervisor; NULL for an unknown name. */

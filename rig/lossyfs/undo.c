@@ -496,6 +496,19 @@ static int page_differs(const struct file *f, const struct page *p, uint64_t *re
     return 0;
 }
 
+/* Bytes that were written from `from` on: a range that was only allocated holds none. */
+static uint64_t written_from(int fd, off_t from)
+{
+    uint64_t n = 0;
+    off_t data, hole;
+
+    while ((data = lseek(fd, from, SEEK_DATA)) >= 0 && (hole = lseek(fd, data, SEEK_HOLE)) > data) {
+        n += (uint64_t)(hole - data);
+        from = hole;
+    }
+    return n;
+}
+
 static int file_unsynced(const struct file *f, uint64_t *ret, struct err **err)
 {
     struct stat st;
@@ -507,7 +520,7 @@ static int file_unsynced(const struct file *f, uint64_t *ret, struct err **err)
     if (st.st_nlink == 0)
         return 0;
     if (st.st_size > f->durable)
-        n = (uint64_t)(st.st_size - f->durable);
+        n = written_from(f->fd, f->durable);
     for (size_t i = 0; i < f->n_pages; i++)
         if ((r = page_differs(f, &f->pages[i], &n, err)) < 0)
             return r;

@@ -42,7 +42,7 @@
 struct undo;
 
 struct undo_loss {
-    uint64_t bytes;   /* appended since, or different from what the disk has */
+    uint64_t bytes;   /* written beyond what the disk has, or different from it */
     uint64_t files;   /* that these are in */
     uint64_t names;   /* changes of names */
     uint64_t flushes; /* since the beginning: syncs for want of memory */
