@@ -38,16 +38,13 @@ static int start_etcd(struct supervisor *s, uint16_t *ret_port, struct err **err
 {
     static const struct service_port ports[] = { { "client", 2379 }, { "peer", 2380 } };
     const char *const args[] = {
-        "--data-dir={data}",
-        "--listen-client-urls=http://127.0.0.1:{port:client}",
+        "--data-dir={data}", "--listen-client-urls=http://127.0.0.1:{port:client}",
         "--advertise-client-urls=http://127.0.0.1:{port:client}",
         "--listen-peer-urls=http://127.0.0.1:{port:peer}",
         "--initial-advertise-peer-urls=http://127.0.0.1:{port:peer}",
-        "--initial-cluster=default=http://127.0.0.1:{port:peer}",
-        "--log-level=warn",
+        "--initial-cluster=default=http://127.0.0.1:{port:peer}", "--log-level=warn",
         /* Syncing takes most of its time and matters only where a scenario takes unsynced data away. */
-        supervisor_is_lossy(s, "etcd") ? NULL : "--unsafe-no-fsync",
-        NULL
+        supervisor_is_lossy(s, "etcd") ? NULL : "--unsafe-no-fsync", NULL
     };
     const struct service_host *host = supervisor_service_host(s, NULL);
     CLEANUP_FREE char *program = asset("etcd"), *endpoint = NULL;

@@ -22,6 +22,7 @@
 #include "base/strv.h"
 #include "fleet/deploy/score.h"
 #include "rig/lab/lab_internal.h"
+#include "rig/lab/lossy.h"
 #include "rig/lab/observer.h"
 #include "rig/lab/remote.h"
 #include "rig/lab/virt.h"
@@ -388,6 +389,20 @@ static int alive(void *userdata, struct err **err)
     return r < 0 ? r : lab_check(lab, err);
 }
 
+static int provide_lossy(struct lab *lab, const char *const *names, struct err **err)
+{
+    CLEANUP_FREE char *program = xasprintf("%s/rig-lossyfs", lab->programs);
+    int r;
+
+    if (!names || !names[0])
+        return 0;
+    if ((r = lossy_possible(err)) < 0)
+        return r;
+    supervisor_program(lab->supervisor, "rig-lossyfs", program);
+    supervisor_lossy(lab->supervisor, names);
+    return 0;
+}
+
 int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
 {
     CLEANUP(lab_free) struct lab *lab = xcalloc(1, sizeof(*lab));
@@ -434,7 +449,8 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
         m->labels = strv_copy((char *const *)d->labels);
         m->arch = xstrdup(d->arch ? d->arch : config->arch);
     }
-    if ((r = supervisor_new(lab->dir, &lab->supervisor, err)) < 0)
+    if ((r = supervisor_new(lab->dir, &lab->supervisor, err)) < 0 ||
+        (r = provide_lossy(lab, config->lossy, err)) < 0)
         return r;
     supervisor_stop_flag(lab->supervisor, config->stop);
     supervisor_listen(lab->supervisor, on_event, lab);

@@ -42,7 +42,7 @@ struct member {
 struct services {
     struct supervisor *supervisor;
     char *dir, *devices_see;
-    const char *const *lossy_names;
+    char **lossy_names;
     struct member *first;
     struct service_host host;
 };
@@ -388,12 +388,13 @@ static int remove_service(void *impl, const char *service, struct err **err)
 
 void services_lossy(struct services *all, const char *const *names)
 {
-    all->lossy_names = names;
+    strv_free(all->lossy_names);
+    all->lossy_names = strv_copy((char *const *)names);
 }
 
 bool services_is_lossy(const struct services *all, const char *name)
 {
-    return strv_has((char *const *)all->lossy_names, name);
+    return strv_has(all->lossy_names, name);
 }
 
 int services_disk(const struct services *all, const char *name, struct lossy **ret,
@@ -431,6 +432,7 @@ void services_free(struct services *all)
     }
     free(all->dir);
     free(all->devices_see);
+    strv_free(all->lossy_names);
     free(all);
 }
 

@@ -16,7 +16,7 @@ void services_free(struct services *all);
 
 /* Owned by `all`. NULL for `devices_see` leaves what was said before. */
 const struct service_host *services_host(struct services *all, const char *devices_see);
-/* Durable folders of services of these names (NULL-terminated, borrowed) lie on a disk that can lose
+/* Durable folders of services of these names (NULL-terminated, copied) lie on a disk that can lose
  * unsynced writes. To be said before they are ensured. */
 void services_lossy(struct services *all, const char *const *names);
 bool services_is_lossy(const struct services *all, const char *name);

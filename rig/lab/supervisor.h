@@ -59,7 +59,7 @@ int supervisor_stop(struct supervisor *s, const char *name, struct err **err);
 int supervisor_restart(struct supervisor *s, const char *name, struct err **err);
 bool supervisor_running(const struct supervisor *s, const char *name);
 
-/* Names of services (NULL-terminated, borrowed) whose disks can lose what was not synced, as in a power
+/* Names of services (NULL-terminated, copied) whose disks can lose what was not synced, as in a power
  * cut; see rig/lab/lossy.h. To be said before they start. */
 void supervisor_lossy(struct supervisor *s, const char *const *names);
 bool supervisor_is_lossy(const struct supervisor *s, const char *name);
