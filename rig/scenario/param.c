@@ -120,7 +120,7 @@ const size_t param_types_len = ARRAY_LEN(param_types);
 
 const struct param_type *param_type_find(const char *param)
 {
-    size_t len = strcspn(param, ".");
+    size_t len = strcspn(param, " .");
 
     for (size_t i = 0; i < ARRAY_LEN(param_types); i++)
         if (strlen(param_types[i].name) == len && strncmp(param_types[i].name, param, len) == 0)

@@ -33,7 +33,7 @@ struct param_type {
 extern const struct param_type param_types[];
 extern const size_t param_types_len;
 
-/* The type of a parameter as a pattern has it, "DEVICE..." or "COUNT"; NULL when there is none. */
+/* The type of the parameter that begins here in a pattern, "DEVICE..." or "COUNT"; NULL when there is none. */
 const struct param_type *param_type_find(const char *param);
 /* `ret` (may be NULL) is set for numbers, in the unit of the type: milliseconds of DURATION, kbit/s
  * of RATE, bytes of SIZE. */

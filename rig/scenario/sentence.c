@@ -2,7 +2,7 @@
 
 /*
  * Theory of operation. A sentence is cut into words; every pattern of the table is laid beside them
- * word by word. A pattern that does not fit leaves behind how far it came and what it wanted there.
+ * word by word, where it stands: thousands of sentences by dozens of patterns are read in a check. A pattern that does not fit leaves behind how far it came and what it wanted there.
  * Of all misfits those that came furthest make the error: what they wanted, together.
  */
 
@@ -106,21 +106,40 @@ static bool is_param(const char *word)
 /* Where and why a pattern does not fit. */
 struct misfit {
     size_t at;            /* index of the first word that it cannot take */
-    const char *expected; /* word of the pattern, NULL for the end; borrowed */
+    const char *expected; /* where it stands in the pattern, "" for the end; borrowed */
     bool in_list; /* after a first value of DEVICE...: `expected` may also stand further on */
 };
+
+/* A pattern is read where it stands: words by their beginning, "" at the end. */
+static size_t word_len(const char *word)
+{
+    return strcspn(word, " ");
+}
+
+static const char *word_after(const char *word)
+{
+    word += word_len(word);
+    return *word ? word + 1 : word;
+}
+
+static bool is_list(const char *word)
+{
+    size_t len = word_len(word);
+
+    return len > 3 && strncmp(word + len - 3, "...", 3) == 0;
+}
 
 static struct binding *bind(struct sentence *s, const char *param)
 {
     struct binding *b = &s->params[s->n_params++];
-    size_t len = strcspn(param, ".");
+    size_t len = strcspn(param, " .");
 
     if (s->n_params > SENTENCE_PARAMS || !param_type_find(param) || len >= sizeof(b->name))
         abort();
     memcpy(b->name, param, len);
     b->name[len] = '\0';
     b->values = NULL;
-    b->list = str_ends(param, "...");
+    b->list = is_list(param);
     return b;
 }
 
@@ -133,19 +152,21 @@ static void bind_value(struct binding *b, const char *raw)
 
 static bool literal_at(const struct words *w, size_t i, const char *literal)
 {
-    return i < w->n && str_eq(w->raw[i], literal);
+    size_t len = word_len(literal);
+
+    return i < w->n && strncmp(w->raw[i], literal, len) == 0 && !w->raw[i][len];
 }
 
 /* Lays pattern words beside the words; binds parameters into `s` as it goes. */
-static bool fits(char *const *pattern, const struct words *w, struct sentence *s,
+static bool fits(const char *pattern, const struct words *w, struct sentence *s,
                  size_t *ret_literals, struct misfit *ret)
 {
     size_t at = 0, literals = 0;
 
-    for (size_t p = 0; pattern[p]; p++) {
-        const char *want = pattern[p], *then = pattern[p + 1];
+    for (const char *want = pattern, *then; *want; want = then) {
         struct binding *b;
 
+        then = word_after(want);
         *ret = (struct misfit){ .at = at, .expected = want };
         if (!is_param(want)) {
             if (!literal_at(w, at, want))
@@ -157,7 +178,7 @@ static bool fits(char *const *pattern, const struct words *w, struct sentence *s
         if (at == w->n)
             return false;
         b = bind(s, want);
-        if (str_eq(want, "TEXT")) {
+        if (str_eq(b->name, "TEXT")) {
             bool one = w->n - at == 1;
             CLEANUP_FREE char *rest = one ? unquoted(w->raw[at]) : words_join(w, at, w->n);
 
@@ -166,15 +187,15 @@ static bool fits(char *const *pattern, const struct words *w, struct sentence *s
             continue;
         }
         bind_value(b, w->raw[at++]);
-        if (!str_ends(want, "..."))
+        if (!b->list)
             continue;
         *ret = (struct misfit){ .at = at, .expected = then, .in_list = true };
-        while (at < w->n && !(then && literal_at(w, at, then)))
+        while (at < w->n && !(*then && literal_at(w, at, then)))
             bind_value(b, w->raw[at++]);
-        if (then && at == w->n)
+        if (*then && at == w->n)
             return false;
     }
-    *ret = (struct misfit){ .at = at };
+    *ret = (struct misfit){ .at = at, .expected = "" };
     *ret_literals = literals;
     return at == w->n;
 }
@@ -190,8 +211,8 @@ static int check_values(const struct sentence *s, struct err **err)
 
 /* The pattern of `kinds` that fits best, bound into `ret`; NULL when none fits. `misfits`, one for
  * each verb, keeps why; its `at` is 0 for verbs of other kinds. */
-static const struct verb *best_fit(const struct verb *verbs, char ***patterns, size_t n_verbs,
-                                   unsigned kinds, const struct words *w, struct sentence *ret,
+static const struct verb *best_fit(const struct verb *verbs, size_t n_verbs, unsigned kinds,
+                                   const struct words *w, struct sentence *ret,
                                    struct misfit *misfits)
 {
     const struct verb *best = NULL;
@@ -202,7 +223,7 @@ static const struct verb *best_fit(const struct verb *verbs, char ***patterns, s
         size_t literals = 0;
 
         misfits[i] = (struct misfit){ 0 };
-        if ((verbs[i].kind & kinds) && fits(patterns[i], w, &s, &literals, &misfits[i]) &&
+        if ((verbs[i].kind & kinds) && fits(verbs[i].pattern, w, &s, &literals, &misfits[i]) &&
             (!best || literals > most)) {
             sentence_done(ret);
             *ret = s;
@@ -217,9 +238,10 @@ static const struct verb *best_fit(const struct verb *verbs, char ***patterns, s
 
 static void add_choice(char ***choices, const struct misfit *m)
 {
-    CLEANUP_FREE char *choice = !m->expected            ? xstrdup("the end")
-                                : is_param(m->expected) ? xstrdup(m->expected)
-                                                        : xasprintf("'%s'", m->expected);
+    CLEANUP_FREE char *word = xstrndup(m->expected, word_len(m->expected));
+    CLEANUP_FREE char *choice = !*word           ? xstrdup("the end")
+                                : is_param(word) ? xstrdup(word)
+                                                 : xasprintf("'%s'", word);
 
     if (!strv_has(*choices, choice))
         strv_add(choices, choice);
@@ -296,19 +318,19 @@ static int explain(const struct words *w, unsigned kinds, const struct verb *ver
     return err_new(err, EINVAL, "after '%s' expected %s, found '%s'", before, wanted, found);
 }
 
-static int match(const struct verb *verbs, char ***patterns, size_t n_verbs, unsigned kinds,
-                 const struct words *w, struct sentence *ret, struct err **err)
+static int match(const struct verb *verbs, size_t n_verbs, unsigned kinds, const struct words *w,
+                 struct sentence *ret, struct err **err)
 {
     CLEANUP_FREE struct misfit *misfits = xcalloc(n_verbs + 1, sizeof(*misfits));
     CLEANUP_FREE char *of = NULL;
 
-    ret->verb = best_fit(verbs, patterns, n_verbs, kinds, w, ret, misfits);
+    ret->verb = best_fit(verbs, n_verbs, kinds, w, ret, misfits);
     if (ret->verb)
         return check_values(ret, err);
     explain(w, kinds, verbs, misfits, n_verbs, err);
     for (size_t i = 0; i < ARRAY_LEN(all_kinds); i++) {
         struct sentence other = { 0 };
-        bool there = best_fit(verbs, patterns, n_verbs, all_kinds[i], w, &other, misfits) != NULL;
+        bool there = best_fit(verbs, n_verbs, all_kinds[i], w, &other, misfits) != NULL;
 
         sentence_done(&other);
         if (!there)
@@ -330,19 +352,12 @@ int sentence_parse(const struct verb *verbs, size_t n_verbs, unsigned kinds, con
 {
     __attribute__((cleanup(words_cleanup))) struct words w = { 0 };
     struct sentence s = { 0 };
-    char ***patterns;
     int r;
 
     r = words_split(text, &w, err);
     if (r < 0)
         return r;
-    patterns = xcalloc(n_verbs + 1, sizeof(*patterns));
-    for (size_t i = 0; i < n_verbs; i++)
-        patterns[i] = strv_split(verbs[i].pattern, " ");
-    r = match(verbs, patterns, n_verbs, kinds, &w, &s, err);
-    for (size_t i = 0; i < n_verbs; i++)
-        strv_free(patterns[i]);
-    free(patterns);
+    r = match(verbs, n_verbs, kinds, &w, &s, err);
     if (r < 0) {
         sentence_done(&s);
         return r;
