@@ -41,6 +41,18 @@ static const struct verbs_command commands[] = {
       .options = cmd_verbs_options,
       .complete = "none",
       .run = cmd_verbs },
+    { .name = "schema",
+      .arguments = "",
+      .min = 0,
+      .max = 0,
+      .help = "print a JSON Schema of scenario files, for editors",
+      .details =
+              "    rig schema >scenarios/schema.json\n\n"
+              "With `# yaml-language-server: $schema=schema.json` as the first line of a scenario "
+              "an editor with the YAML language server completes keys and sentences and marks "
+              "most mistakes. `rig check` finds all of them.",
+      .complete = "none",
+      .run = cmd_schema },
     { .name = "completion",
       .arguments = "bash|zsh",
       .min = 1,

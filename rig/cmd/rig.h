@@ -25,6 +25,7 @@ int cmd_verbs(const struct verbs_args *args, void *userdata);
 /* Its userdata is the program's own table. */
 int cmd_completion(const struct verbs_args *args, void *userdata);
 int cmd_man(const struct verbs_args *args, void *userdata);
+int cmd_schema(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_list_options[];
 int cmd_list(const struct verbs_args *args, void *userdata);
 

@@ -41,6 +41,22 @@ TEST(our_scenarios_have_no_mistakes)
     check_has(out, ", no mistakes\n");
 }
 
+TEST(a_file_with_every_key_is_accepted)
+{
+    CLEANUP_FREE char *out = NULL;
+
+    check_int(rig("check rig/cmd/testdata/every-key.yml", &out), 0);
+    check_str(out, "1 file with 4 scenarios, no mistakes\n");
+}
+
+TEST(the_schema_is_printed)
+{
+    CLEANUP_FREE char *out = NULL;
+
+    check_int(rig("schema", &out), 0);
+    check_has(out, "\"body\": \"cut power of ${1:DEVICE}\"");
+}
+
 TEST(mistakes_of_all_files_are_told_and_nothing_is_run)
 {
     static const char *const commands[] = { "check", "run" };

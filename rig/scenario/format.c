@@ -30,7 +30,7 @@ const struct format_key format_topology[] = {
 };
 
 const struct format_key format_device[] = {
-    { "name", FORM_TEXT, true, "lower-case letters, digits and '-', at most 63" },
+    { "name", FORM_DEVICE_NAME, true, "lower-case letters, digits and '-', at most 63" },
     { "labels", FORM_LABELS, false, "what a Deployment's selector is matched with" },
     { "arch", FORM_ARCH, false, "only for a device that must have this machine type" },
     { "count", FORM_COUNT, false, "so many of them, NAME-1 to NAME-count" },

@@ -14,6 +14,7 @@ enum form {
     FORM_MATRIX,
     FORM_TOPOLOGY,
     FORM_DEVICES,
+    FORM_DEVICE_NAME,
     FORM_LABELS,
     FORM_ARCH,
     FORM_COUNT,

@@ -37,7 +37,7 @@ static bool good_path(const char *value)
 #define NUMBER "[0-9]{1,9}"
 
 const struct param_type param_types[] = {
-    { .name = "DEVICE", .what = "a device", .regex = "[-a-z0-9*?]+", .example = "edge-1" },
+    { .name = "DEVICE", .what = "a device", .regex = "[-a-z0-9*?!\\[\\]]+", .example = "edge-1" },
     { .name = "DEPLOYMENT",
       .what = "a Deployment",
       .regex = "[-_=A-Za-z0-9]+",
