@@ -27,7 +27,6 @@
 #include "rig/lab/remote.h"
 #include "rig/lab/virt.h"
 
-#define NATS_USER "fleet-operator"
 #define NATS_DEVICE_USER "fleet-device"
 #define DEVICES_SEE "10.0.2.2" /* this host's loopback in user networking */
 #define NATS_MS 15000
@@ -223,8 +222,8 @@ static int component(struct lab *lab, int r)
     return r;
 }
 
-static int deploy_agent(struct lab *lab, const struct lab_member *m,
-                        const struct device_host *device, struct err **err)
+int lab_deploy_agent(struct lab *lab, const struct lab_member *m, const struct device_host *device,
+                     struct err **err)
 {
     const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
     CLEANUP_FREE char *endpoint = NULL, *url = NULL;
@@ -271,7 +270,7 @@ static int enrol(struct lab *lab, struct lab_member *m, struct err **err)
     phase_end(lab, phase);
     say(lab, "machine: %s", outcome.detail);
     phase = phase_begin(lab, "agent of %s", m->name);
-    if ((r = deploy_agent(lab, m, device, err)) < 0)
+    if ((r = lab_deploy_agent(lab, m, device, err)) < 0)
         return r;
     phase_end(lab, phase);
     return 0;
@@ -301,18 +300,27 @@ static int connect_bus(struct lab *lab, const struct service_host *host, struct 
     return bus_new(&config, NULL, NULL, NATS_MS, &lab->bus, err);
 }
 
-static int start_servers(struct lab *lab, struct err **err)
+int lab_deploy_operator(struct lab *lab, struct err **err)
 {
-    const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
     CLEANUP_FREE char *program = xasprintf("%s/fleet-operator", lab->programs);
-    struct nats_score nats = { .user = NATS_USER,
-                               .password = lab->password,
-                               .device_user = NATS_DEVICE_USER,
-                               .device_password = lab->device_password };
     struct operator_score op = { .program = program,
                                  .nats_user = NATS_USER,
                                  .nats_password = lab->password,
                                  .unreachable_after_ms = lab->unreachable_after_ms };
+    struct outcome outcome = { 0 };
+
+    return component(
+            lab, operator_score_deploy(&op, supervisor_service_host(lab->supervisor, DEVICES_SEE),
+                                       control_plane_api(lab->control), &outcome, err));
+}
+
+static int start_servers(struct lab *lab, struct err **err)
+{
+    const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
+    struct nats_score nats = { .user = NATS_USER,
+                               .password = lab->password,
+                               .device_user = NATS_DEVICE_USER,
+                               .device_password = lab->device_password };
     const struct kube_api *api;
     struct outcome outcome = { 0 };
     size_t phase = phase_begin(lab, "Kubernetes API");
@@ -333,7 +341,7 @@ static int start_servers(struct lab *lab, struct err **err)
         return r;
     phase_end(lab, phase);
     phase = phase_begin(lab, "operator");
-    if ((r = component(lab, operator_score_deploy(&op, host, api, &outcome, err))) < 0)
+    if ((r = lab_deploy_operator(lab, err)) < 0)
         return r;
     phase_end(lab, phase);
     return 0;

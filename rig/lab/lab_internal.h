@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #pragma once
 
-/* What lab.c and lab_evidence.c share. */
+/* What lab.c, lab_evidence.c and lab_redeploy.c share. */
 
 #include <pthread.h>
 
@@ -45,3 +45,10 @@ struct lab {
     struct lab_phase *phases;
     size_t n_phases, cap_phases;
 };
+
+#define NATS_USER "fleet-operator" /* of the servers and of the rig */
+
+/* By their scores: a component that is as it should be is left alone. */
+int lab_deploy_agent(struct lab *lab, const struct lab_member *m, const struct device_host *device,
+                     struct err **err);
+int lab_deploy_operator(struct lab *lab, struct err **err);

@@ -420,6 +420,22 @@ const char *supervisor_log(const struct supervisor *s, const char *name)
     return c ? c->log : NULL;
 }
 
+static void add_names(const struct child *c, char ***names)
+{
+    if (!c)
+        return;
+    add_names(c->older, names);
+    strv_add(names, c->name);
+}
+
+char **supervisor_names(const struct supervisor *s)
+{
+    char **names = NULL;
+
+    add_names(s->newest, &names);
+    return names;
+}
+
 pid_t supervisor_pid(const struct supervisor *s, const char *name)
 {
     struct child *c = find(s, name);

@@ -73,6 +73,8 @@ int supervisor_sync_disk(struct supervisor *s, const char *name, char **ret, str
 int supervisor_check(struct supervisor *s, struct err **err);
 /* Path of a component's log. Owned by the supervisor; NULL for an unknown name. */
 const char *supervisor_log(const struct supervisor *s, const char *name);
+/* strv of all components that were ever started, oldest first. The caller frees it. */
+char **supervisor_names(const struct supervisor *s);
 /* 0 when it does not run. */
 pid_t supervisor_pid(const struct supervisor *s, const char *name);
 
