@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "base/strv.h"
-#include "rig/cmd/place.h"
 #include "rig/cmd/rig.h"
 
 const struct verbs_option cmd_list_options[] = {
@@ -57,35 +56,19 @@ static void list_file(struct scenario *const *variants, size_t n)
             printf("      %s\n", variants[i]->name);
 }
 
-static bool list_all(char *const *paths, char *const *tags)
+int cmd_list(const struct verbs_args *args, void *userdata)
 {
-    struct scenarios_wanted wanted = { .paths = paths, .tags = tags };
+    CLEANUP_STRV char **tags = verbs_values(args, "tag");
+    struct scenarios_wanted wanted = { .paths = args->positional, .tags = tags };
     CLEANUP_SCENARIOS struct scenarios list = { 0 };
     bool good = scenarios_load(&wanted, &list, NULL);
 
+    (void)userdata;
     for (size_t i = 0, n; i < list.n; i += n) {
         for (n = 1; i + n < list.n; n++)
             if (!str_eq(list.items[i + n]->path, list.items[i]->path))
                 break;
         list_file(&list.items[i], n);
     }
-    return good;
-}
-
-int cmd_list(const struct verbs_args *args, void *userdata)
-{
-    CLEANUP_STRV char **tags = verbs_values(args, "tag");
-    CLEANUP(place_free) struct place *place = NULL;
-    CLEANUP_ERR struct err *err = NULL;
-    CLEANUP_FREE char *ours = NULL;
-
-    (void)userdata;
-    if (args->n_positional > 0)
-        return list_all(args->positional, tags) ? RIG_PASSED : RIG_USAGE;
-    if (place_new(&place, &err) < 0) {
-        fprintf(stderr, "%s\n", err_text(err));
-        return RIG_USAGE;
-    }
-    ours = xasprintf("%s/scenarios", place->root);
-    return list_all(ARGV(ours), tags) ? RIG_PASSED : RIG_USAGE;
+    return good ? RIG_PASSED : RIG_USAGE;
 }

@@ -31,7 +31,7 @@ int cmd_list(const struct verbs_args *args, void *userdata);
 
 /* What a command line names: files and folders, whose scenarios are meant. */
 struct scenarios_wanted {
-    char *const *paths;
+    char *const *paths;     /* empty: the folder scenarios/ of the checkout */
     char *const *tags;      /* strv: those that bear one of them; NULL: all */
     char *const *overrides; /* strv "name=value", of --set; may be NULL */
 };

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/cmd/place.h"
 #include "rig/cmd/rig.h"
 #include "rig/verbs/verb.h"
 
@@ -113,12 +114,29 @@ static size_t choose(struct scenarios *list, char *const *tags)
     return n - kept;
 }
 
+/* The folder that is meant where only tags are given. */
+static bool load_ours(char *const *overrides, struct scenarios *list, size_t *n_files)
+{
+    CLEANUP(place_free) struct place *place = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *ours = NULL;
+
+    if (place_new(&place, &err) < 0) {
+        fprintf(stderr, "%s\n", err_text(err));
+        return false;
+    }
+    ours = xasprintf("%s/scenarios", place->root);
+    return load(ours, overrides, list, n_files);
+}
+
 bool scenarios_load(const struct scenarios_wanted *wanted, struct scenarios *ret,
                     struct scenarios_count *ret_count)
 {
     struct scenarios_count count = { 0 };
     bool good = true;
 
+    if (!*wanted->paths)
+        good = load_ours(wanted->overrides, ret, &count.files);
     for (char *const *p = wanted->paths; *p; p++)
         good &= load(*p, wanted->overrides, ret, &count.files);
     count.scenarios = ret->n;

@@ -24,4 +24,5 @@ static const struct verb sample_verbs[] = {
     { VERB_EXPECT, "deployment DEPLOYMENT has COUNT succeeded of COUNT matched", "", NULL },
     { VERB_EXPECT, "http PORT of DEVICE answers STATUS", "", NULL },
     { VERB_EXPECT, "http PORT of DEVICE says TEXT", "", NULL },
+    { VERB_EXPECT, "COMPONENT runs", "", NULL },
 };

@@ -157,6 +157,16 @@ static bool literal_at(const struct words *w, size_t i, const char *literal)
     return i < w->n && strncmp(w->raw[i], literal, len) == 0 && !w->raw[i][len];
 }
 
+/* Whether a first value of `param` may be meant: of a few words it must be one, so that other patterns
+ * may have a literal there. */
+static bool may_be(const char *param, const char *raw)
+{
+    const struct param_type *type = param_type_find(param);
+    CLEANUP_FREE char *value = type && type->words ? unquoted(raw) : NULL;
+
+    return !value || strv_has((char *const *)type->words, value);
+}
+
 /* Lays pattern words beside the words; binds parameters into `s` as it goes. */
 static bool fits(const char *pattern, const struct words *w, struct sentence *s,
                  size_t *ret_literals, struct misfit *ret)
@@ -175,7 +185,7 @@ static bool fits(const char *pattern, const struct words *w, struct sentence *s,
             literals++;
             continue;
         }
-        if (at == w->n)
+        if (at == w->n || !may_be(want, w->raw[at]))
             return false;
         b = bind(s, want);
         if (str_eq(b->name, "TEXT")) {
@@ -236,18 +246,40 @@ static const struct verb *best_fit(const struct verb *verbs, size_t n_verbs, uns
     return best;
 }
 
-static void add_choice(char ***choices, const struct misfit *m)
-{
-    CLEANUP_FREE char *word = xstrndup(m->expected, word_len(m->expected));
-    CLEANUP_FREE char *choice = !*word           ? xstrdup("the end")
-                                : is_param(word) ? xstrdup(word)
-                                                 : xasprintf("'%s'", word);
+/* What may stand in a place of a sentence. */
+struct choices {
+    char **literals, **params;
+};
 
-    if (!strv_has(*choices, choice))
-        strv_add(choices, choice);
+static void add_once(char ***list, const char *text)
+{
+    if (!strv_has(*list, text))
+        strv_add(list, text);
 }
 
-static char *choices_text(char *const *choices)
+static void add_choice(struct choices *c, const struct misfit *m)
+{
+    CLEANUP_FREE char *word = xstrndup(m->expected, word_len(m->expected));
+    const struct param_type *type = is_param(word) ? param_type_find(word) : NULL;
+
+    for (const char *const *value = type ? type->words : NULL; value && *value; value++)
+        add_once(&c->literals, *value);
+    if (!*word)
+        add_once(&c->params, "the end");
+    else if (!type)
+        add_once(&c->literals, word);
+    else if (!type->words)
+        add_once(&c->params, word);
+}
+
+static void choices_done(struct choices *c)
+{
+    strv_free(c->literals);
+    strv_free(c->params);
+}
+
+/* "a, b or c" */
+static char *either(char *const *choices)
 {
     struct buf b = BUF_INIT(SENTENCE_MAX * 4);
     size_t n = strv_len(choices);
@@ -283,15 +315,33 @@ static char *kinds_text(unsigned kinds)
     for (size_t i = 0; i < ARRAY_LEN(all_kinds); i++)
         if (kinds & all_kinds[i])
             strv_addf(&names, "'%s'", verb_kind_text(all_kinds[i]));
-    return choices_text(names);
+    return either(names);
+}
+
+static char *choices_text(const struct choices *c)
+{
+    CLEANUP_STRV char **all = NULL;
+
+    for (char **l = c->literals; l && *l; l++)
+        strv_addf(&all, "'%s'", *l);
+    for (char **p = c->params; p && *p; p++)
+        strv_add(&all, *p);
+    return either(all);
+}
+
+static char *did_you_mean(const char *found, char *const *literals)
+{
+    const char *nearest = found && literals ? str_nearest(found, literals) : NULL;
+
+    return nearest ? xasprintf("; did you mean '%s'?", nearest) : xstrdup("");
 }
 
 /* Nothing fits: what those that came furthest wanted. */
 static int explain(const struct words *w, unsigned kinds, const struct verb *verbs,
                    const struct misfit *misfits, size_t n_verbs, struct err **err)
 {
-    CLEANUP_STRV char **choices = NULL;
-    CLEANUP_FREE char *wanted = NULL, *before = NULL, *of = kinds_text(kinds);
+    __attribute__((cleanup(choices_done))) struct choices choices = { 0 };
+    CLEANUP_FREE char *wanted = NULL, *before = NULL, *of = kinds_text(kinds), *hint = NULL;
     const char *found;
     bool in_list = false;
     size_t furthest = 0;
@@ -305,17 +355,19 @@ static int explain(const struct words *w, unsigned kinds, const struct verb *ver
         add_choice(&choices, &misfits[i]);
         in_list |= misfits[i].in_list;
     }
-    wanted = choices_text(choices);
+    wanted = choices_text(&choices);
     before = words_join(w, 0, furthest);
     found = furthest < w->n ? w->raw[furthest] : NULL;
+    hint = did_you_mean(found, choices.literals);
     if (furthest == 0)
-        return err_new(err, EINVAL, "'%s' begins no sentence of %s: it expects %s", found, of,
-                       wanted);
+        return err_new(err, EINVAL, "'%s' begins no sentence of %s: it expects %s%s", found, of,
+                       wanted, hint);
     if (!found)
         return err_new(err, EINVAL, "after '%s' expected %s, found the end", before, wanted);
     if (in_list && w->n > furthest + 1)
         return err_new(err, EINVAL, "after '%s', or further on, expected %s", before, wanted);
-    return err_new(err, EINVAL, "after '%s' expected %s, found '%s'", before, wanted, found);
+    return err_new(err, EINVAL, "after '%s' expected %s, found '%s'%s", before, wanted, found,
+                   hint);
 }
 
 static int match(const struct verb *verbs, size_t n_verbs, unsigned kinds, const struct words *w,

@@ -55,7 +55,7 @@ struct sentence {
 const char *verb_kind_text(enum verb_kind kind);
 
 /* Matches `text` against the verbs of `kinds`, one or several. When none fits, the error says which came nearest and
- * where it parts ("after 'deployment hello is' expected 'running' or 'absent', found 'runing'"), or
+ * where it parts ("after 'deployment hello is' expected 'running' or 'absent', found 'runing'; did you mean..."), or
  * under which key the sentence would fit. */
 int sentence_parse(const struct verb *verbs, size_t n_verbs, unsigned kinds, const char *text,
                    struct sentence *ret, struct err **err);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "rig/scenario/param.h"
 #include "rig/scenario/sample_verbs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,6 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (sentence_parse(sample_verbs, ARRAY_LEN(sample_verbs), kind, s.text, &again, NULL) < 0 ||
             again.verb != s.verb)
             abort();
+        for (size_t i = 0; i < s.n_params; i++)
+            if (param_type_find(s.params[i].name)->number &&
+                sentence_number(&s, s.params[i].name) < 0)
+                abort();
         sentence_done(&again);
         sentence_done(&s);
     }

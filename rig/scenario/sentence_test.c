@@ -98,7 +98,8 @@ TEST(what_fits_nothing_is_told_where_it_parts)
         const char *text, *error;
     } table[] = {
         { VERB_EXPECT, "deployment hello is runing on edge-1",
-          "after 'deployment hello is' expected 'running' or 'absent', found 'runing'" },
+          "after 'deployment hello is' expected 'running' or 'absent', found 'runing'; "
+          "did you mean 'running'?" },
         { VERB_EXPECT, "http 8080 of edge-1",
           "after 'http 8080 of edge-1' expected 'answers' or "
           "'says', found the end" },
@@ -112,7 +113,8 @@ TEST(what_fits_nothing_is_told_where_it_parts)
         { VERB_DO, "sleep 5",
           "'sleep' begins no sentence of 'do': it expects 'apply' or 'restart'" },
         { VERB_DO, "\"apply\" x",
-          "'\"apply\"' begins no sentence of 'do': it expects 'apply' or 'restart'" },
+          "'\"apply\"' begins no sentence of 'do': it expects 'apply' or 'restart'; "
+          "did you mean 'apply'?" },
         { VERB_DO, "apply", "after 'apply' expected FILE, found the end" },
         { VERB_DO, "apply \"\"", "FILE is empty" },
         { VERB_DO, "apply \"a.yml", "a quote is opened and not closed: \"a.yml" },
@@ -130,6 +132,12 @@ TEST(what_fits_nothing_is_told_where_it_parts)
           "'-1' is no COUNT: a number from 0 to 1000000" },
         { VERB_FAULT, "kill nats redis",
           "'redis' is no COMPONENT: one of etcd, apiserver, nats and operator" },
+        { VERB_FAULT, "kill nas",
+          "after 'kill' expected 'etcd', 'apiserver', 'nats' or 'operator', found 'nas'; did you mean "
+          "'nats'?" },
+        { VERB_EXPECT, "devcie edge-1 is reachable",
+          "'devcie' begins no sentence of 'expect': it expects 'device', 'deployment', 'http', "
+          "'etcd', 'apiserver', 'nats' or 'operator'; did you mean 'device'?" },
         { VERB_FAULT, "slow the link of edge-1 by 5 to 9ms losing 5% at 1mbit",
           "\"5\" is not a duration like 200ms, 20s, 5m or 1h30m: the unit is missing" },
         { VERB_FAULT, "slow the link of edge-1 by 0s to 9ms losing 5% at 1mbit",
