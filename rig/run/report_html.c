@@ -122,6 +122,24 @@ static const char *check_class(const struct check_result *c)
     return !c->asked ? "muted" : c->verdict == VERDICT_YES ? "yes" : "no";
 }
 
+/* What it saw before, with how long each lasted. */
+static void add_seen(const struct view *v, const struct check_result *c)
+{
+    char at[32], lasted[32];
+
+    if (c->n_seen < 2)
+        return;
+    html_addf(&v->html, "<table class=\"events seen\"><tbody>");
+    for (size_t i = 0; i < c->n_seen; i++)
+        html_addf(&v->html,
+                  "<tr><td class=\"num\">%s</td><td class=\"key %s\">%s</td><td>%s <span "
+                  "class=\"muted\">for %s</span></td></tr>",
+                  view_time(c->seen[i].at_ms, at), check_text(c->seen[i].verdict, c->seen[i].blind),
+                  check_text(c->seen[i].verdict, c->seen[i].blind), c->seen[i].text,
+                  view_time(c->seen[i].for_ms, lasted));
+    html_addf(&v->html, "</tbody></table>");
+}
+
 static void add_check(const struct view *v, const struct check_result *c)
 {
     bool yes = c->verdict == VERDICT_YES;
@@ -141,65 +159,25 @@ static void add_check(const struct view *v, const struct check_result *c)
                   "step ended</dd></dl>",
                   c->blind ? "could not look" : "last seen", c->last, view_time(c->same_ms, same),
                   view_time(c->asked_ms_ago, ago));
+    if (c->asked && !yes)
+        add_seen(v, c);
     html_addf(&v->html, "</div>\n");
 }
 
-/* --- The closest miss: when most of a step's checks were so at once --- */
-
-struct miss {
-    int64_t at_ms;
-    size_t yes, of;
-    bool *so; /* by check */
-};
-
-static size_t count_yes(const bool *so, size_t n)
+/* When most of a step's checks held at once. */
+static void add_closest(const struct view *v, const struct step_result *r)
 {
-    size_t yes = 0;
-
-    for (size_t i = 0; i < n; i++)
-        yes += so[i];
-    return yes;
-}
-
-static struct miss closest_miss(const struct view *v, const struct view_step *s)
-{
-    size_t n = s->result->n_checks;
-    struct miss best = { .of = n, .so = xcalloc(n + 1, sizeof(bool)) };
-    CLEANUP_FREE bool *now = xcalloc(n + 1, sizeof(bool));
-
-    for (size_t i = 0; i < v->h->n_events; i++) {
-        const struct history_event *e = &v->h->events[i];
-
-        if (e->kind != HISTORY_SAMPLE || e->step != s->number || s->number == 0)
-            continue;
-        for (size_t c = 0; c < n; c++)
-            if (str_eq(s->result->checks[c].sentence, e->text))
-                now[c] = str_eq(e->what, "yes");
-        if (count_yes(now, n) <= best.yes)
-            continue;
-        best.yes = count_yes(now, n);
-        best.at_ms = e->at_ms;
-        memcpy(best.so, now, n * sizeof(*now));
-    }
-    return best;
-}
-
-static void add_closest(const struct view *v, const struct view_step *s)
-{
-    struct miss m = closest_miss(v, s);
     char at[32];
 
-    if (m.yes > 0 && m.yes < m.of && m.of > 1) {
-        html_addf(&v->html,
-                  "<h3>Closest to it</h3><p>At %s, %zu of %zu were so at the same time; "
-                  "missing:</p><ul>",
-                  view_time(m.at_ms, at), m.yes, m.of);
-        for (size_t i = 0; i < m.of; i++)
-            if (!m.so[i])
-                html_addf(&v->html, "<li>%s</li>", s->result->checks[i].sentence);
-        html_addf(&v->html, "</ul>\n");
-    }
-    free(m.so);
+    if (r->closest_held == 0)
+        return;
+    html_addf(&v->html,
+              "<h3>Closest to it</h3><p>After %s of waiting %zu of %zu held at the same time, but "
+              "not</p><ul>",
+              view_time(r->closest_ms, at), r->closest_held, r->n_checks);
+    for (char *const *m = r->closest_missed; m && *m; m++)
+        html_addf(&v->html, "<li>%s</li>", *m);
+    html_addf(&v->html, "</ul>\n");
 }
 
 static void add_deaths(const struct view *v)
@@ -253,7 +231,7 @@ static void add_failure(const struct view *v)
     for (size_t i = 0; i < s->result->n_checks; i++)
         if (s->result->checks[i].verdict == VERDICT_YES)
             add_check(v, &s->result->checks[i]);
-    add_closest(v, s);
+    add_closest(v, s->result);
     add_deaths(v);
     html_addf(&v->html, "</section>\n");
 }

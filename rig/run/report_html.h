@@ -27,6 +27,7 @@ struct report_html {
     const char *folder; /* of the run: where the whole texts are; may be NULL */
     const struct report_text *texts;
     size_t n_texts;
+    int utc_offset_s;     /* of the host's local time, in which some logs are stamped */
     char *const *secrets; /* strv of what is to be hidden wherever it stands; may be NULL */
 };
 

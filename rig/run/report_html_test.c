@@ -109,13 +109,20 @@ static struct check_result checks[] = {
       .asked = true,
       .last = "200: hello v1 <b>&\xff",
       .asked_ms_ago = 1,
-      .same_ms = 40000 },
+      .same_ms = 40000,
+      .seen = { { .at_ms = 8, .for_ms = 900, .blind = true, .text = (char[]){ "no answer" } },
+                { .at_ms = 908, .for_ms = 40000, .text = (char[]){ "200: hello v1 <b>&\xff" } } },
+      .n_seen = 2 },
     { .sentence = gone,
       .asked = true,
       .blind = true,
       .last = "edge-2: no answer",
       .same_ms = 38000,
       .asked_ms_ago = 20 },
+};
+
+static char *closest_missed[] = {
+    (char[]){ "http 8080 of edge-1 says \"hello v2\": 200: hello v1" }, NULL
 };
 
 static struct step_result steps[] = {
@@ -132,7 +139,10 @@ static struct step_result steps[] = {
       .within_ms = 40000,
       .failure = (char[]){ "the deadline has passed" },
       .checks = checks,
-      .n_checks = ARRAY_LEN(checks) },
+      .n_checks = ARRAY_LEN(checks),
+      .closest_held = 2,
+      .closest_ms = 12000,
+      .closest_missed = closest_missed },
     { .name = (char[]){ "and nothing moves afterwards" },
       .result = RESULT_SKIPPED,
       .holds_ms = 20000 },
@@ -235,6 +245,7 @@ static const char observed[] =
         "{\"device\":\"edge-2\",\"deployment\":\"web\",\"desired\":\"web localhost/web:v1\","
         "\"reported\":\"Running\",\"containers\":\"web localhost/web:v1 running\"}]";
 static const char nats_log[] = "[1] 2026/11/21 10:55:58.296499 [WRN] Plaintext passwords detected\n"
+                               "[1] 2026/11/21 10:56:10.000000 [WRN] slow consumer\n"
                                "CONNECT {\"user\":\"u\",\"pass\":\"x1y2z3\"}\n";
 static const char console[] = "\033[31mred\033[0m & \"quoted\" <tag>\xff\xfe\n]]>\n";
 
@@ -311,7 +322,9 @@ TEST(a_failure_says_what_was_expected_and_what_was_seen)
     check_has(text, "<dt>last seen</dt><dd>200: hello v1");
     check_has(text, "<dt>unchanged for</dt><dd>40.0s; looked at 1ms before");
     check_has(text, "<dt>could not look</dt><dd>edge-2: no answer");
-    check_has(text, "1 of 3 were so at the same time");
+    check_has(text, "After 12.0s of waiting 2 of 3 held at the same time, but not");
+    check_has(text, "blind</td><td>no answer <span class=\"muted\">for 900ms");
+    check_has(text, "nats</td><td class=\"key\">log</td><td>warning: slow consumer");
     check_has(text, "<b>operator</b> at 1m06s: exited with status 1");
     check_has(text, "\u2260 runs another image");
     check_has(text, "of 4.0 KiB; the whole is in <code>/runs/x/evidence/logs/nats.log</code>");

@@ -9,6 +9,7 @@
 #include "base/duration.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/run/log_lines.h"
 
 #define LANES_MAX 96
 
@@ -73,7 +74,7 @@ static void add_steps(struct view *v)
         s->result = &r->steps[v->n_steps];
         begin = next_begin(v->h, s->result->name, &at);
         if (begin) {
-            s->number = begin->step;
+            s->number = s->result->number ? s->result->number : begin->step;
             s->at_ms = begin->at_ms;
             s->end_ms = end_of(v, begin);
         } else if (v->n_steps == 0) { /* bringing the lab up comes first */
@@ -114,11 +115,48 @@ static int64_t clock_end(const struct history *h)
     return end;
 }
 
+static int by_time(const void *a, const void *b)
+{
+    const struct history_event *x = a, *y = b;
+
+    return x->at_ms < y->at_ms ? -1 : x->at_ms > y->at_ms;
+}
+
+/* The run's own events keep their order: of what is equal in time, logs come last. */
+static void merge(struct history_event *to, const struct history *h, const struct view *v)
+{
+    size_t i = 0, j = 0;
+
+    while (i < h->n_events || j < v->n_logged)
+        if (j == v->n_logged || (i < h->n_events && h->events[i].at_ms <= v->logged[j].at_ms))
+            *to++ = h->events[i++];
+        else
+            *to++ = v->logged[j++];
+}
+
+static void add_logged(struct view *v)
+{
+    const struct report_html *in = v->in;
+    const struct log_clock clock = { in->history->run.began_wall_ms, in->utc_offset_s };
+    int64_t end_ms = clock_end(in->history);
+    size_t cap = 0;
+
+    for (size_t i = 0; i < in->n_texts; i++)
+        log_events(in->texts[i].path, in->texts[i].data, in->texts[i].len, &clock, end_ms,
+                   &v->logged, &v->n_logged, &cap);
+    if (v->n_logged)
+        qsort(v->logged, v->n_logged, sizeof(*v->logged), by_time);
+    v->all = *in->history;
+    v->all.n_events += v->n_logged;
+    v->all.events = xcalloc(v->all.n_events + 1, sizeof(*v->all.events));
+    merge(v->all.events, in->history, v);
+    v->h = &v->all;
+}
+
 void view_init(struct view *v, const struct report_html *in, struct buf *out)
 {
-    *v = (struct view){ .html = { .out = out, .secrets = in->secrets },
-                        .in = in,
-                        .h = in->history };
+    *v = (struct view){ .html = { .out = out, .secrets = in->secrets }, .in = in };
+    add_logged(v);
     v->end_ms = v->down_ms = clock_end(v->h);
     for (size_t i = 0; i < v->h->n_events; i++)
         if (v->h->events[i].kind == HISTORY_NOTE && str_eq(v->h->events[i].what, "down"))
@@ -129,6 +167,14 @@ void view_init(struct view *v, const struct report_html *in, struct buf *out)
 
 void view_done(struct view *v)
 {
+    for (size_t i = 0; i < v->n_logged; i++) {
+        free(v->logged[i].lane);
+        free(v->logged[i].what);
+        free(v->logged[i].text);
+        free(v->logged[i].detail);
+    }
+    free(v->logged);
+    free(v->all.events);
     free(v->steps);
     strv_free(v->lanes);
 }

@@ -14,10 +14,13 @@ struct view_step {
     int64_t at_ms, end_ms;
 };
 
-struct view {
+struct view { /* stays where it is: `h` points into it */
     struct html html;
     const struct report_html *in;
-    const struct history *h;
+    const struct history *h; /* what was given, and what logs add to its events, by time */
+    struct history all;
+    struct history_event *logged; /* of these the texts are our own */
+    size_t n_logged;
     struct view_step *steps;
     size_t n_steps;
     int64_t end_ms;  /* of the clock: at least 1 */
