@@ -92,3 +92,5 @@ size_t lab_phases(const struct lab *lab, const struct lab_phase **ret);
  * journals of guests that answer, last seen objects and keys. Goes on when one cannot be had; what is
  * missing is noted in `dir`/missing.txt. */
 void lab_evidence(struct lab *lab, const char *dir);
+/* Of these only the logs of the components: cheap, for a run that went well. */
+void lab_logs(struct lab *lab, const char *dir);

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -19,21 +18,24 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/redact.h"
 #include "base/strv.h"
 #include "fleet/wire/names.h"
 #include "fleet/wire/resource.h"
 #include "rig/lab/lab_internal.h"
+#include "rig/lab/observed.h"
 
 #define REACH_MS 10000
 #define COMMAND_MS 20000
 #define KEYS_MS 3000
 #define KEYS_MAX (32 << 20)
-#define COPY_MAX (256 << 20)
+#define COPY_MAX (32 << 20) /* of a file: its end */
 
 struct evidence {
     struct lab *lab;
     const char *dir;
     struct buf missing;
+    struct observed observed;
 };
 
 __attribute__((format(printf, 3, 4))) static void miss(struct evidence *e, const struct err *why,
@@ -47,48 +49,47 @@ __attribute__((format(printf, 3, 4))) static void miss(struct evidence *e, const
     buf_addf(&e->missing, ": %s\n", err_text(why));
 }
 
-/* Writes a text to DIR/SUB/NAME. */
+/* Writes a text to DIR/SUB/NAME, without its secrets. */
 static void keep(struct evidence *e, const char *sub, const char *name, const char *text,
                  size_t len)
 {
     CLEANUP_FREE char *dir = xasprintf("%s/%s", e->dir, sub), *path = NULL;
+    CLEANUP_BUF struct buf plain = BUF_INIT(2 * COPY_MAX);
     CLEANUP_ERR struct err *err = NULL;
 
+    redact(&plain, text, len, lab_secrets(e->lab));
     path = xasprintf("%s/%s", dir, name);
-    if (dir_make(dir, 0700, &err) < 0 || file_write(path, text, len, 0644, &err) < 0)
+    if (dir_make(dir, 0700, &err) < 0 ||
+        file_write(path, buf_str(&plain), plain.len, 0644, &err) < 0)
         miss(e, err, "%s/%s", sub, name);
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-static int copy_file(const char *from, const char *to, struct err **err)
+/* The end of a file, at most COPY_MAX bytes. The caller frees *ret. */
+static int read_end(const char *path, char **ret, size_t *ret_len, struct err **err)
 {
-    CLEANUP_CLOSE int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    off_t left;
 
-    if (in < 0 || fstat(in, &st) < 0)
-        return err_errno(err, errno, "%s", from);
-    if ((out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
-        return err_errno(err, errno, "%s", to);
-    for (left = st.st_size < COPY_MAX ? st.st_size : COPY_MAX; left > 0;) {
-        ssize_t n = sendfile(out, in, NULL, (size_t)left);
-
-        if (n <= 0)
-            return err_errno(err, n < 0 ? errno : EIO, "copying %s", from);
-        left -= n;
-    }
-    return 0;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_errno(err, errno, "%s", path);
+    if (st.st_size > COPY_MAX && lseek(fd, -(off_t)COPY_MAX, SEEK_END) < 0)
+        return err_errno(err, errno, "%s", path);
+    /* It may grow meanwhile. */
+    return file_read_fd(fd, path, 2 * COPY_MAX, ret, ret_len, err);
 }
 
 static void keep_copy(struct evidence *e, const char *sub, const char *name, const char *from)
 {
-    CLEANUP_FREE char *dir = xasprintf("%s/%s", e->dir, sub);
-    CLEANUP_FREE char *to = xasprintf("%s/%s", dir, name);
+    CLEANUP_FREE char *text = NULL;
     CLEANUP_ERR struct err *err = NULL;
+    size_t len = 0;
 
-    if (dir_make(dir, 0700, &err) < 0 || copy_file(from, to, &err) < 0)
+    if (read_end(from, &text, &len, &err) < 0)
         miss(e, err, "%s/%s", sub, name);
+    else
+        keep(e, sub, name, text, len);
 }
 
 static void keep_logs(struct evidence *e)
@@ -148,6 +149,10 @@ static void add_key(struct evidence *e, struct buf *out, const char *bucket, con
              clock_rfc3339(entry.stored_ms, when));
     buf_add(out, entry.value, entry.len);
     buf_addc(out, '\n');
+    if (str_eq(bucket, BUCKET_DESIRED_STATE))
+        observed_desired(&e->observed, key, entry.value, entry.len);
+    else if (str_eq(bucket, BUCKET_DEVICE_STATE))
+        observed_state(&e->observed, key, entry.value, entry.len);
     bus_entry_done(&entry);
 }
 
@@ -182,16 +187,26 @@ static void keep_state(struct evidence *e)
 
 /* --- guests ---------------------------------------------------------------------------------- */
 
+#define CONTAINERS "containers.json"
+
 static const struct {
     const char *file;
-    const char *argv[8];
+    const char *argv[12];
 } questions[] = {
-    { "journal.txt", { "journalctl", "-b", "--no-pager", "-n", "5000" } },
-    { "journal-before.txt", { "journalctl", "-b", "-1", "--no-pager", "-n", "5000" } },
+    { "journal.txt",
+      { "journalctl", "-b", "--no-pager", "-o", "short-iso-precise", "-n", "5000" } },
+    { "journal-before.txt",
+      { "journalctl", "-b", "-1", "--no-pager", "-o", "short-iso-precise", "-n", "5000" } },
+    { "errors.txt",
+      { "journalctl", "-p", "err", "--no-pager", "-o", "short-iso-precise", "-n", "1000" } },
+    { "warnings.txt",
+      { "journalctl", "-p", "warning..warning", "--no-pager", "-o", "short-iso-precise", "-n",
+        "1000" } },
     { "units.txt", { "systemctl", "--no-pager", "--failed" } },
     { "agent.txt", { "systemctl", "--no-pager", "-l", "status", "fleet-agent", "podman" } },
     { "containers.txt", { "podman", "ps", "--all", "--no-trunc" } },
-    { "containers.json", { "sh", "-c", "podman ps -aq | xargs -r podman inspect" } },
+    { CONTAINERS, { "podman", "--log-level=error", "ps", "--all", "--format", "json" } },
+    { "inspect.json", { "sh", "-c", "podman ps -aq | xargs -r podman inspect" } },
     { "container-logs.txt",
       { "sh", "-c",
         "for c in $(podman ps -aq); do echo \"== $c\"; podman logs --tail 200 $c 2>&1; done" } },
@@ -213,6 +228,8 @@ static void keep_answers(struct evidence *e, const char *device, const char *sub
         int status = 0, r;
 
         r = host->run(host->impl, questions[i].argv, COMMAND_MS, &status, &out, &err);
+        if (r == 0 && status == 0 && str_eq(questions[i].file, CONTAINERS))
+            observed_containers(&e->observed, device, out);
         if (r == 0)
             keep(e, sub, questions[i].file, out, strlen(out));
         else
@@ -237,6 +254,21 @@ static void keep_guests(struct evidence *e)
     }
 }
 
+static void keep_observed(struct evidence *e)
+{
+    CLEANUP_FREE char *text = observed_text(&e->observed);
+
+    keep(e, ".", "observed.json", text, strlen(text));
+}
+
+static void evidence_done(struct evidence *e)
+{
+    if (e->missing.len > 0)
+        keep(e, ".", "missing.txt", e->missing.data, e->missing.len);
+    buf_done(&e->missing);
+    observed_done(&e->observed);
+}
+
 void lab_evidence(struct lab *lab, const char *dir)
 {
     struct evidence e = { .lab = lab, .dir = dir, .missing = BUF_INIT(1 << 20) };
@@ -249,7 +281,15 @@ void lab_evidence(struct lab *lab, const char *dir)
     keep_logs(&e);
     keep_state(&e);
     keep_guests(&e);
-    if (e.missing.len > 0)
-        keep(&e, ".", "missing.txt", e.missing.data, e.missing.len);
-    buf_done(&e.missing);
+    if (lab->bus)
+        keep_observed(&e);
+    evidence_done(&e);
+}
+
+void lab_logs(struct lab *lab, const char *dir)
+{
+    struct evidence e = { .lab = lab, .dir = dir, .missing = BUF_INIT(1 << 20) };
+
+    keep_logs(&e);
+    evidence_done(&e);
 }
