@@ -198,6 +198,7 @@ static void run_steps(struct session *s)
         .stop = s->config->stop,
         .health = lab_check,
         .failed = gather_evidence,
+        .ledger = s->ledger,
         .userdata = s,
     };
 

@@ -120,6 +120,17 @@ static void on_step(const struct step_result *step, size_t number, size_t of, vo
     progress_line(p, "step %zu/%zu  %s%s%s", number, of, step->name, *limit ? ", " : "", limit);
 }
 
+static void on_acting(const struct sentence *s, void *userdata)
+{
+    struct progress *p = userdata;
+    CLEANUP_FREE char *text = NULL;
+
+    if (!p->width)
+        return;
+    text = xasprintf("  %zu/%zu doing: %s", p->step, p->of, s->text);
+    rewrite(p, text);
+}
+
 static void on_acted(const struct sentence *s, const char *what, const char *note, void *userdata)
 {
     struct progress *p = userdata;
@@ -171,6 +182,7 @@ static void on_done(const struct step_result *step, void *userdata)
 void progress_watch(struct progress *p, struct watcher *ret)
 {
     ret->step = on_step;
+    ret->acting = on_acting;
     ret->acted = on_acted;
     ret->waiting = on_waiting;
     ret->done = on_done;

@@ -43,8 +43,11 @@ void run_result_add(struct run_result *r, const char *name, enum result result, 
 
 void run_result_skip(struct run_result *r, const struct scenario *scenario)
 {
-    for (size_t i = 0; i < scenario->n_steps; i++) {
-        run_result_add(r, scenario->steps[i].name, RESULT_SKIPPED, 0, NULL);
+    for (size_t i = 0; i < scenario->n_steps + scenario->n_finally; i++) {
+        const struct step *step = i < scenario->n_steps ? &scenario->steps[i]
+                                                        : &scenario->finally[i - scenario->n_steps];
+
+        run_result_add(r, step->name, RESULT_SKIPPED, 0, NULL);
         r->steps[r->n_steps - 1].number = i + 1;
     }
 }

@@ -17,17 +17,20 @@
  * so does one that never could say anything.
  *
  * A check that says NEVER, and a component of the lab that died, fail the step at once. The steps
- * behind a failed one are skipped. Faults are taken back at the end, newest first, whatever
- * happened.
+ * behind a failed one are skipped, but not those of `finally`. Then faults are taken back, newest
+ * first, whatever happened; after an interrupt neither is done, since the lab goes down anyhow.
  */
 
 #include <signal.h>
 
+#include "rig/ledger/ledger.h"
 #include "rig/run/result.h"
 
 struct watcher { /* who is told while it runs; every member may be NULL */
     /* A step begins: all that is known of it by now. `number` of `of` steps. */
     void (*step)(const struct step_result *step, size_t number, size_t of, void *userdata);
+    /* An action begins. */
+    void (*acting)(const struct sentence *s, void *userdata);
     /* An action or an undo was done. `what`: "do", "fault", "undo", "failed". */
     void (*acted)(const struct sentence *s, const char *what, const char *note, void *userdata);
     /* After each look, also those at `always`: what was seen. */
@@ -49,8 +52,10 @@ struct run_config {
     /* Something failed and nothing was taken back yet: the time to gather evidence. May be NULL. */
     void (*failed)(void *userdata);
     void *userdata;
-    int64_t poll_ms;   /* shortest pause between rounds; 0: 200 */
-    int64_t always_ms; /* between looks at `always`; 0: 1000 */
+    struct ledger *ledger; /* where faults are journalled; NULL: nowhere */
+    double factor;         /* by which `within` is stretched, see rig/lab/calibrate.h; 0 is 1 */
+    int64_t poll_ms;       /* shortest pause between rounds; 0: 200 */
+    int64_t always_ms;     /* between looks at `always`; 0: 1000 */
 };
 
 /* Appends to *ret, which the caller zeroed or filled with run_result_add(). */

@@ -1,200 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
-/*
- * The engine's decisions, with verbs that play a script: a check's k-th look gives the k-th letter
- * (the last one again and again): y yes, n no, x never, e an error of looking. What happened, in
- * order, is written down in `story`.
- */
+/* The engine's decisions, with the verbs of rig/run/play.h. */
 
-#include "rig/run/run.h"
-
-#include <errno.h>
-#include <string.h>
-
-#include "base/check.h"
-#include "base/mem.h"
-#include "base/strv.h"
-
-#define MAX_CHECKS 4
-
-static struct {
-    struct buf story;
-    const char *scripts[26]; /* by the check's name, a to z */
-    size_t asked[26];
-    volatile sig_atomic_t stop;
-    bool dead, act_fails, undo_fails, stop_in_act;
-    int64_t fault_wall_ms; /* as the last check saw it */
-} world;
-
-static void told(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void told(const char *fmt, ...)
-{
-    va_list ap;
-
-    if (world.story.len)
-        buf_addc(&world.story, ' ');
-    va_start(ap, fmt);
-    buf_vaddf(&world.story, fmt, ap);
-    va_end(ap);
-}
-
-static int play_act(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],
-                    struct err **err)
-{
-    (void)run;
-    told("%s", s->text);
-    if (world.stop_in_act)
-        world.stop = 1;
-    if (world.act_fails || world.stop_in_act)
-        return err_new(err, EIO, "it broke");
-    snprintf(note, SAMPLE_MAX, "done");
-    return 0;
-}
-
-static int play_undo(struct verb_run *run, const struct sentence *s, struct err **err)
-{
-    (void)run;
-    told("undo-%s", s->text);
-    return world.undo_fails ? err_new(err, EIO, "stuck") : 0;
-}
-
-static int play_prepare(struct verb_run *run, const struct sentence *s, struct err **err)
-{
-    json_object_set_new(run->memory, s->text, json_integer(1));
-    told("prepare-%s", s->text);
-    return str_eq(s->text, "p") ? err_new(err, EIO, "nothing to compare with") : 0;
-}
-
-static int play_check(struct verb_run *run, const struct sentence *s, struct sample *ret,
-                      struct err **err)
-{
-    size_t which = (size_t)(s->text[0] - 'a'), k = world.asked[which]++;
-    const char *script = world.scripts[which];
-    char letter = script[k < strlen(script) ? k : strlen(script) - 1];
-
-    told("%s%c", s->text, letter);
-    world.fault_wall_ms = run->fault_wall_ms;
-    if (letter == 'e')
-        return err_new(err, ETIMEDOUT, "no answer");
-    ret->verdict = letter == 'y' ? VERDICT_YES : letter == 'x' ? VERDICT_NEVER : VERDICT_NO;
-    snprintf(ret->text, sizeof(ret->text), "%s was %c", s->text, letter);
-    return 0;
-}
-
-static const struct verb_impl act_impl = { .act = play_act };
-static const struct verb_impl fault_impl = { .act = play_act, .undo = play_undo };
-static const struct verb_impl check_impl = { .check = play_check };
-static const struct verb_impl prepared_impl = { .check = play_check, .prepare = play_prepare };
-static const struct verb act_verb = { VERB_DO, "act", "", &act_impl };
-static const struct verb fault_verb = { VERB_FAULT, "fault", "", &fault_impl };
-static const struct verb check_verb = { VERB_EXPECT, "check", "", &check_impl };
-static const struct verb prepared_verb = { VERB_EXPECT, "prepared", "", &prepared_impl };
-
-static const struct verb *verb_of(const char *word)
-{
-    if (str_starts(word, "do-"))
-        return &act_verb;
-    if (str_starts(word, "cut-"))
-        return &fault_verb;
-    return str_eq(word, "p") || str_eq(word, "q") ? &prepared_verb : &check_verb;
-}
-
-/* "do-it cut-1" or "a b" as sentences. */
-static size_t sentences(const char *words, struct sentence *list)
-{
-    CLEANUP_STRV char **v = strv_split(words, " ");
-    size_t n = strv_len(v);
-
-    for (size_t i = 0; i < n; i++)
-        list[i] = (struct sentence){ .text = xstrdup(v[i]), .verb = verb_of(v[i]) };
-    return n;
-}
-
-struct play {
-    struct sentence actions[3][MAX_CHECKS], expects[3][MAX_CHECKS], always[MAX_CHECKS];
-    struct step steps[3];
-    struct scenario scenario;
-    struct run_result result;
-};
-
-static void play_begin(struct play *p)
-{
-    *p = (struct play){ 0 };
-    buf_done(&world.story);
-    memset(&world, 0, sizeof(world));
-    world.story = BUF_INIT(1 << 16);
-    p->scenario = (struct scenario){ .name = xstrdup("play"), .steps = p->steps };
-}
-
-static void play_step(struct play *p, const char *actions, const char *expects, int64_t within_ms,
-                      int64_t holds_ms)
-{
-    size_t i = p->scenario.n_steps++;
-
-    p->steps[i] = (struct step){ .name = xasprintf("step %zu", i + 1),
-                                 .within_ms = within_ms,
-                                 .holds_ms = holds_ms };
-    p->steps[i].actions = p->actions[i];
-    p->steps[i].n_actions = sentences(actions, p->actions[i]);
-    p->steps[i].expects = p->expects[i];
-    p->steps[i].n_expects = sentences(expects, p->expects[i]);
-}
-
-static void play_always(struct play *p, const char *words)
-{
-    p->scenario.always = p->always;
-    p->scenario.n_always = sentences(words, p->always);
-}
-
-static int health(struct lab *lab, struct err **err)
-{
-    (void)lab;
-    return world.dead ? err_new(err, EIO, "nats exited with status 1") : 0;
-}
-
-static void gather(void *userdata)
-{
-    (void)userdata;
-    told("evidence");
-}
-
-static void play_run(struct play *p)
-{
-    struct run_config config = {
-        .scenario = &p->scenario,
-        .stop = &world.stop,
-        .health = health,
-        .failed = gather,
-        .poll_ms = 1,
-        .always_ms = 1,
-    };
-
-    run_scenario(&config, &p->result);
-}
-
-static void play_end(struct play *p)
-{
-    run_result_done(&p->result);
-    for (size_t i = 0; i < p->scenario.n_steps; i++) {
-        free(p->steps[i].name);
-        for (size_t j = 0; j < p->steps[i].n_actions; j++)
-            free(p->actions[i][j].text);
-        for (size_t j = 0; j < p->steps[i].n_expects; j++)
-            free(p->expects[i][j].text);
-    }
-    for (size_t j = 0; j < p->scenario.n_always; j++)
-        free(p->always[j].text);
-    free(p->scenario.name);
-    buf_done(&world.story);
-}
-
-static char *explained(const struct step_result *step)
-{
-    struct buf b = BUF_INIT(1 << 16);
-
-    step_result_explain(step, &b);
-    return buf_steal(&b);
-}
+#include "rig/run/play.h"
 
 /* A play of one step whose checks a, b and c have these scripts. */
 static const struct {
@@ -408,7 +216,7 @@ TEST(a_fault_that_cannot_be_taken_back_fails_the_run)
     play_end(&p);
 }
 
-TEST(an_interrupt_ends_the_run_and_takes_faults_back)
+TEST(an_interrupt_ends_the_run_and_leaves_the_rest_to_the_end_of_the_lab)
 {
     struct play p;
 
@@ -416,12 +224,158 @@ TEST(an_interrupt_ends_the_run_and_takes_faults_back)
     world.stop_in_act = true;
     play_step(&p, "cut-1 do-2", "", 0, 0);
     play_step(&p, "do-3", "", 0, 0);
+    play_step(&p, "do-4", "", 0, 0);
+    play_finally(&p);
     play_run(&p);
     check_int(p.result.result, RESULT_INTERRUPTED);
     check_int(p.result.steps[0].result, RESULT_INTERRUPTED);
     check_int(p.result.steps[1].result, RESULT_SKIPPED);
-    check_str(buf_str(&world.story), "cut-1 undo-cut-1");
+    check_int(p.result.steps[2].result, RESULT_SKIPPED);
+    check_str(buf_str(&world.story), "cut-1");
     play_end(&p);
+}
+
+/* --- finally --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *script, *finally_script;
+    enum result result, finally;
+    const char *story;
+} finals[] = {
+    { "after all passed", "y", "y", RESULT_PASSED, RESULT_PASSED, "cut-1 ay do-9 by undo-cut-1" },
+    { "after a failure", "x", "y", RESULT_FAILED, RESULT_PASSED,
+      "cut-1 ax evidence do-9 by undo-cut-1" },
+    { "it fails", "y", "x", RESULT_FAILED, RESULT_FAILED, "cut-1 ay do-9 bx evidence undo-cut-1" },
+    { "both fail", "x", "x", RESULT_FAILED, RESULT_FAILED, "cut-1 ax evidence do-9 bx undo-cut-1" },
+};
+
+TEST(finally_runs_whatever_happened_before_faults_are_taken_back)
+{
+    for (size_t i = 0; i < ARRAY_LEN(finals); i++) {
+        struct play p;
+
+        check_case("%s", finals[i].name);
+        play_begin(&p);
+        world.scripts[0] = finals[i].script;
+        world.scripts[1] = finals[i].finally_script;
+        play_step(&p, "cut-1", "a", 1000, 0);
+        play_step(&p, "do-9", "b", 1000, 0);
+        play_finally(&p);
+        play_run(&p);
+        check_int(p.result.result, finals[i].result);
+        check_int((int64_t)p.result.n_steps, 2);
+        check_int((int64_t)p.result.steps[1].number, 2);
+        check_int(p.result.steps[1].result, finals[i].finally);
+        check_str(buf_str(&world.story), finals[i].story);
+        play_end(&p);
+    }
+}
+
+/* --- What a failed wait tells ---------------------------------------------------------------- */
+
+TEST(the_last_different_samples_are_kept)
+{
+    const struct check_result *c;
+    struct play p;
+
+    play_begin(&p);
+    world.scripts[0] = "nneeey";
+    play_step(&p, "", "a", 5000, 0);
+    play_run(&p);
+    c = &p.result.steps[0].checks[0];
+    check_int(p.result.result, RESULT_PASSED);
+    check_int((int64_t)c->n_seen, 3);
+    check_str(c->seen[0].text, "a was n");
+    check_true(c->seen[1].blind);
+    check_str(c->seen[1].text, "no answer");
+    check_int(c->seen[2].verdict, VERDICT_YES);
+    check_int(c->seen[1].at_ms, c->seen[0].at_ms + c->seen[0].for_ms);
+    check_int(c->seen[2].at_ms, c->seen[1].at_ms + c->seen[1].for_ms);
+    play_end(&p);
+}
+
+TEST(of_many_samples_the_newest_are_kept)
+{
+    const struct check_result *c;
+    struct play p;
+
+    play_begin(&p);
+    world.scripts[0] = "nenenenenenenenenex";
+    play_step(&p, "", "a", 5000, 0);
+    play_run(&p);
+    c = &p.result.steps[0].checks[0];
+    check_int((int64_t)c->n_seen, CHECK_SEEN_MAX);
+    check_int(c->seen[CHECK_SEEN_MAX - 1].verdict, VERDICT_NEVER);
+    check_true(c->seen[CHECK_SEEN_MAX - 2].blind);
+    check_true(c->seen[0].at_ms > 0);
+    play_end(&p);
+}
+
+static const struct {
+    const char *name, *scripts[3];
+    int64_t closest_held;
+    const char *says; /* NULL: nothing */
+} misses[] = {
+    { "two held, then none",
+      { "yn", "yn", "n" },
+      2,
+      ": 2 of 3 held, but not\n          c: c was n\n" },
+    { "as close as at the end", { "y", "y", "n" }, 0, NULL },
+    { "nothing ever held", { "n", "n", "n" }, 0, NULL },
+    { "those that had no turn", { "yn", "n", "n" }, 1, "          c: not looked at\n" },
+};
+
+TEST(the_closest_miss_is_told)
+{
+    for (size_t i = 0; i < ARRAY_LEN(misses); i++) {
+        CLEANUP_FREE char *text = NULL;
+        struct play p;
+
+        check_case("%s", misses[i].name);
+        play_begin(&p);
+        memcpy(world.scripts, misses[i].scripts, sizeof(misses[i].scripts));
+        play_step(&p, "", "a b c", /* within_ms= */ 1, 0);
+        play_run(&p);
+        text = explained(&p.result.steps[0]);
+        check_int(p.result.result, RESULT_FAILED);
+        check_int((int64_t)p.result.steps[0].closest_held, misses[i].closest_held);
+        if (misses[i].says)
+            check_has(text, misses[i].says);
+        else
+            check_true(!strstr(text, "closest"));
+        play_end(&p);
+    }
+}
+
+static const struct {
+    const char *name;
+    double factor;
+    int64_t within_ms, holds_ms, least_ms, most_ms;
+    const char *limit;
+} stretched[] = {
+    { "as written", 0, 100, 0, 100, 190, "within 100ms" },
+    { "twice as long", 2, 100, 0, 200, 500, "within 100ms (x2.0)" },
+    { "never shorter", 0.5, 100, 0, 100, 190, "within 100ms" },
+    { "holds is not stretched", 4, 0, 100, 100, 390, "holds 100ms" },
+};
+
+TEST(deadlines_are_stretched_by_the_factor)
+{
+    for (size_t i = 0; i < ARRAY_LEN(stretched); i++) {
+        char limit[LIMIT_TEXT_MAX];
+        struct play p;
+
+        check_case("%s", stretched[i].name);
+        play_begin(&p);
+        world.scripts[0] = stretched[i].holds_ms ? "y" : "n";
+        play_step(&p, "", "a", stretched[i].within_ms, stretched[i].holds_ms);
+        p.config.factor = stretched[i].factor;
+        play_run(&p);
+        check_true(p.result.steps[0].took_ms >= stretched[i].least_ms);
+        check_true(p.result.steps[0].took_ms <= stretched[i].most_ms);
+        check_str(step_result_limit(&p.result.steps[0], limit), stretched[i].limit);
+        play_end(&p);
+    }
 }
 
 TEST(the_death_of_a_component_fails_the_step_at_once)

@@ -50,7 +50,8 @@ struct verb_impl {
     int (*undo)(struct verb_run *run, const struct sentence *s, struct err **err);
     /* do, fault: the faults that this one takes back, e.g. "restore power" those of "cut power";
      * NULL-terminated, NULL for none. Once it is done, an open fault by one of these verbs all of
-     * whose parameters but TEXT the sentence names, too, needs no undo any more. */
+     * whose parameters the sentence names, too, needs no undo any more; TEXT and numbers do not
+     * count. */
     const struct verb_impl *const *heals;
     /* expect: before the step's actions, remembers what the check compares with. May be NULL. */
     int (*prepare)(struct verb_run *run, const struct sentence *s, struct err **err);
