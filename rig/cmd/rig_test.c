@@ -205,6 +205,7 @@ TEST(verbs_are_listed)
 
     check_int(rig("verbs", &out), 0);
     check_has(out, "  cut power of DEVICE...\n      hard power cut");
+    check_has(out, "\n  PORT        a number from 1 to 65535\n");
     check_int(rig("verbs --markdown", &markdown), 0);
     check_has(markdown, "| `cut power of DEVICE...` | hard power cut");
 }
