@@ -69,6 +69,14 @@ int bus_delete(struct bus *b, const char *bucket, const char *key, int64_t timeo
 int bus_keys(struct bus *b, const char *bucket, const char *filter, int64_t timeout_ms, char ***ret,
              struct err **err);
 
+/* The revision of the bucket's last write or deletion, whoever made it. */
+int bus_last_revision(struct bus *b, const char *bucket, int64_t timeout_ms, uint64_t *ret,
+                      struct err **err);
+/* Names of those that follow exactly `filter` in the bucket, as the server knows them, sorted: strv,
+ * the caller frees it. One whose line broke stays until the server gives it up. */
+int bus_followers(struct bus *b, const char *bucket, const char *filter, int64_t timeout_ms,
+                  char ***ret, struct err **err);
+
 /* Asynchronous write for daemons: `done` is called on the loop with NULL once the server has
  * acknowledged, or with the failure (deadline 10 s). value NULL deletes. In order per key. */
 int bus_write(struct bus *b, const char *bucket, const char *key, const char *value, size_t len,

@@ -201,3 +201,48 @@ int bus_keys(struct bus *b, const char *bucket, const char *filter, int64_t time
     *ret = steal_ptr(keys);
     return 0;
 }
+
+int bus_last_revision(struct bus *b, const char *bucket, int64_t timeout_ms, uint64_t *ret,
+                      struct err **err)
+{
+    CLEANUP_FREE char *stream = xasprintf("KV_%s", bucket);
+    CLEANUP_ACCESS struct access a = { 0 };
+    jsStreamInfo *info = NULL;
+    natsStatus s;
+    int r = access_server(b, timeout_ms, &a, err);
+
+    if (r < 0)
+        return r;
+    s = js_GetStreamInfo(&info, a.js, stream, NULL, NULL);
+    if (s != NATS_OK)
+        return line_error(err, s, "asking for bucket %s", bucket);
+    *ret = info->State.LastSeq;
+    jsStreamInfo_Destroy(info);
+    return 0;
+}
+
+int bus_followers(struct bus *b, const char *bucket, const char *filter, int64_t timeout_ms,
+                  char ***ret, struct err **err)
+{
+    CLEANUP_FREE char *subject = xasprintf("$KV.%s.%s", bucket, filter);
+    CLEANUP_FREE char *stream = xasprintf("KV_%s", bucket);
+    CLEANUP_ACCESS struct access a = { 0 };
+    CLEANUP_STRV char **names = NULL;
+    jsConsumerInfoList *list = NULL;
+    natsStatus s;
+    int r = access_server(b, timeout_ms, &a, err);
+
+    if (r < 0)
+        return r;
+    s = js_Consumers(&list, a.js, stream, NULL, NULL);
+    if (s != NATS_OK && s != NATS_NOT_FOUND)
+        return line_error(err, s, "asking who follows bucket %s", bucket);
+    for (int i = 0; list && i < list->Count; i++)
+        if (str_eq(list->List[i]->Config->FilterSubject, subject))
+            strv_add(&names, list->List[i]->Name);
+    jsConsumerInfoList_Destroy(list);
+    if (names)
+        strv_sort(names);
+    *ret = steal_ptr(names);
+    return 0;
+}

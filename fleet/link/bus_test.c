@@ -352,12 +352,23 @@ TEST(a_blocking_bus_outlives_a_restart_of_the_server)
     put(b, "k", "v");
 }
 
+static int followers(struct bus *b, const char *filter)
+{
+    CLEANUP_STRV char **names = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_ok(bus_followers(b, "b", filter, WAIT_MS, &names, &err), err);
+    return (int)strv_len(names);
+}
+
 TEST(a_watch_gives_the_snapshot_and_then_each_change)
 {
     CLEANUP_SERVER struct server s;
     CLEANUP(bus_free) struct bus *b = NULL;
     CLEANUP_LISTENER struct listener l;
+    CLEANUP_ERR struct err *err = NULL;
     int64_t now = clock_wall_ms();
+    uint64_t last = 0;
 
     server_init(&s);
     server_start(&s, "right");
@@ -383,9 +394,14 @@ TEST(a_watch_gives_the_snapshot_and_then_each_change)
     check_str(buf_str(&l.seen), "x.1=one x.2=two x.3=three x.1! ");
     check_int(l.ends, 1);
     check_int(consumers_of(&s, "KV_b"), 1);
+    check_int(followers(b, "x.>"), 1);
+    check_int(followers(b, ">"), 0);
+    need_ok(bus_last_revision(b, "b", WAIT_MS, &last, &err), err);
+    check_int((int64_t)last, 7);
 
     bus_watch_free(steal_ptr(l.watch));
-    check_within(WAIT_MS, consumers_of(&s, "KV_b") == 0);
+    check_within(WAIT_MS, followers(b, "x.>") == 0);
+    check_true(bus_last_revision(b, "absent", WAIT_MS, &last, NULL) < 0);
 }
 
 TEST(an_empty_bucket_has_a_whole_snapshot_of_nothing)

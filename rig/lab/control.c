@@ -92,6 +92,11 @@ static int start_apiserver(struct supervisor *s, const char *program, const char
     return supervisor_start(s, "apiserver", argv, NULL, err);
 }
 
+int control_plane_wait(struct supervisor *s, struct control_plane *c, struct err **err)
+{
+    return supervisor_wait(s, "apiserver", is_ready, c->kube, READY_MS, err);
+}
+
 static int start_with(struct supervisor *s, const char *dir, const char *program,
                       struct control_plane *c, struct err **err)
 {
@@ -109,7 +114,7 @@ static int start_with(struct supervisor *s, const char *dir, const char *program
         (r = start_apiserver(s, program, pki, etcd_port, port, err)) < 0)
         return r;
     c->api = (struct kube_api){ .kube = c->kube, .kubeconfig = c->kubeconfig };
-    return supervisor_wait(s, "apiserver", is_ready, c->kube, READY_MS, err);
+    return control_plane_wait(s, c, err);
 }
 
 int control_plane_start(struct supervisor *s, const char *dir, const char *apiserver,

@@ -20,6 +20,8 @@ struct control_plane;
  * The children are "etcd" and "apiserver". */
 int control_plane_start(struct supervisor *s, const char *dir, const char *apiserver,
                         struct control_plane **ret, struct err **err);
+/* Waits until the API server, which runs again, is ready. */
+int control_plane_wait(struct supervisor *s, struct control_plane *c, struct err **err);
 /* The capability. Owned by the control plane. */
 const struct kube_api *control_plane_api(struct control_plane *c);
 /* Path of the admin kubeconfig. Owned. */

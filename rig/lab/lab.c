@@ -28,7 +28,6 @@
 #include "rig/lab/virt.h"
 
 #define NATS_DEVICE_USER "fleet-device"
-#define DEVICES_SEE "10.0.2.2" /* this host's loopback in user networking */
 #define NATS_MS 15000
 #define HEARTBEAT_MS 60000 /* until an agent's first one */
 #define IDENTITY_MS 30000

@@ -19,6 +19,9 @@
 #include "rig/lab/supervisor.h"
 #include "rig/ledger/ledger.h"
 
+/* This host's loopback as devices see it, in user networking. */
+#define DEVICES_SEE "10.0.2.2"
+
 struct lab_device {
     const char *name;
     const char *const *labels; /* "key=value", NULL-terminated */
@@ -78,6 +81,11 @@ const char *lab_identity(struct lab *lab, const char *device);
 char *const *lab_secrets(const struct lab *lab);
 /* Something was seen to happen that the lab itself does not notice: LAB_STATE, LAB_LOG. */
 void lab_tell(struct lab *lab, enum lab_event_kind kind, const char *lane, const char *text);
+/* Components of the control plane: "etcd", "apiserver", "nats", "operator". Starts one again as
+ * before, on the same port and data, and waits until it serves, and what stands on it. */
+int lab_restart(struct lab *lab, const char *component, struct err **err);
+/* "10.0.2.2:PORT", by which devices reach it; an error for one that they cannot. The caller frees it. */
+int lab_address(struct lab *lab, const char *component, char **ret, struct err **err);
 /* 0 while everything that should run does; else what died and its last words. */
 int lab_check(struct lab *lab, struct err **err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #pragma once
 
-/* What lab.c, lab_evidence.c and lab_redeploy.c share. */
+/* What the files lab.c and lab_*.c share. */
 
 #include <pthread.h>
 

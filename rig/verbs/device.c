@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
-/* Devices as a whole: reachability, heartbeats, identity, their agent. */
+/* Devices as a whole: reachability, heartbeats, identity. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,8 +12,6 @@
 #include "fleet/wire/names.h"
 #include "fleet/wire/resource.h"
 #include "rig/verbs/look.h"
-
-#define RESTART_MS 60000
 
 /* --- Reachable ------------------------------------------------------------------------------- */
 
@@ -151,24 +149,7 @@ static int identity_check(struct verb_run *run, const struct sentence *s, struct
     return look_at_each(run, s, look_identity, ret, err);
 }
 
-/* --- Agent ----------------------------------------------------------------------------------- */
-
-static int restart_act(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],
-                       struct err **err)
-{
-    (void)note;
-    for (char *const *d = sentence_values(s, "DEVICE"); *d; d++) {
-        int r = on_device(run, *d, ARGV("systemctl", "restart", "fleet-agent.service"), RESTART_MS,
-                          NULL, err);
-
-        if (r < 0)
-            return err_wrap(err, "%s", *d);
-    }
-    return 0;
-}
-
 const struct verb_impl verb_reachable = { .check = reachable_check };
 const struct verb_impl verb_unreachable = { .check = unreachable_check };
 const struct verb_impl verb_fresh_heartbeat = { .check = heartbeat_check };
 const struct verb_impl verb_same_identity = { .check = identity_check };
-const struct verb_impl verb_restart_agent = { .act = restart_act };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #pragma once
 
-/* What the families of verbs share: samples, and one look at each of several devices. */
+/* What the families of verbs share: samples, one look or act at each of several devices, and what is
+ * done inside a device. */
 
 #include "base/buf.h"
 #include "rig/lab/lab.h"
@@ -21,8 +22,31 @@ int look_at_each(struct verb_run *run, const struct sentence *s,
                              struct sample *ret, struct err **err),
                  struct sample *ret, struct err **err);
 
-/* A machine that is switched off stays so for the rest of the step: actions come before checks.
- * True, and the sample says so, when it is off. */
+/* Does it to each DEVICE of the sentence; the notes stand side by side in `note`. */
+typedef int act_on_device(struct verb_run *run, const struct sentence *s, const char *device,
+                          char note[static SAMPLE_MAX], struct err **err);
+int act_on_each(struct verb_run *run, const struct sentence *s, act_on_device *act,
+                char note[static SAMPLE_MAX], struct err **err);
+/* The same for taking back, where nobody reads a note. */
+int undo_on_each(struct verb_run *run, const struct sentence *s, act_on_device *act,
+                 struct err **err);
+/* The functions of a verb_impl, made from one for each device. */
+#define ACT_ON_EACH(name, one)                                                                     \
+    static int name(struct verb_run *run, const struct sentence *s, char note[static SAMPLE_MAX],  \
+                    struct err **err)                                                              \
+    {                                                                                              \
+        return act_on_each(run, s, one, note, err);                                                \
+    }
+#define UNDO_ON_EACH(name, one)                                                                    \
+    static int name(struct verb_run *run, const struct sentence *s, struct err **err)              \
+    {                                                                                              \
+        return undo_on_each(run, s, one, err);                                                     \
+    }
+/* Sets the note and returns 0. */
+int noted(char note[static SAMPLE_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A machine that is switched off, paused or without its link stays so for the rest of the step: actions
+ * come before checks. True, and the sample says so, when it is. */
 bool look_is_off(struct verb_run *run, const char *device, struct sample *ret);
 
 /* The live value of a key; -ENOENT when there is none. `ret` is freed with bus_entry_done(). */
@@ -31,6 +55,15 @@ int look_key(struct verb_run *run, const char *bucket, const char *key, struct b
 /* The object as the API server has it now; -ENOENT when there is none. New reference. */
 int look_object(struct verb_run *run, const json_t *like, json_t **ret, struct err **err);
 
-/* Runs a program on the device; a non-zero exit status is an error. The caller frees *ret_out. */
+/* Runs a program on the device; a non-zero exit status is an error. The caller frees *ret_out. Fails at
+ * once when nothing can answer: the machine is off, paused or without its link. */
 int on_device(struct verb_run *run, const char *device, char *const *argv, int64_t timeout_ms,
               char **ret_out, struct err **err);
+/* Runs a script of bash on the device (-eu, pipefail) with `args` as $1 and so on; what it prints is
+ * the note, what it prints before it fails is the error. */
+int script_on_device(struct verb_run *run, const char *device, const char *script,
+                     char *const *args, int64_t timeout_ms, char note[static SAMPLE_MAX],
+                     struct err **err);
+/* The boot id of the running kernel. The caller frees it. */
+int look_boot_id(struct verb_run *run, const char *device, int64_t timeout_ms, char **ret,
+                 struct err **err);

@@ -26,6 +26,9 @@ TEST(every_verb_has_what_its_kind_needs)
         check_true((v->impl->act != NULL) == !expect);
         check_true(v->impl->prepare == NULL || expect);
         check_true(v->impl->undo == NULL || v->kind == VERB_FAULT);
+        check_true(v->impl->heals == NULL || !expect);
+        for (const struct verb_impl *const *h = v->impl->heals; h && *h; h++)
+            check_true((*h)->undo != NULL);
         check_true(*v->help && v->help[strlen(v->help) - 1] != '.');
     }
 }
