@@ -115,7 +115,7 @@ static _Noreturn void child(const struct proc_spec *spec, const char *program, c
     if (r < 0)
         fail(report, STEP_PREPARE, -r);
     if (!spec->outlive) {
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        if (prctl(PR_SET_PDEATHSIG, spec->death_signal ? spec->death_signal : SIGKILL) < 0)
             fail(report, STEP_PARENT, errno);
         if (getppid() != parent)
             fail(report, STEP_PARENT, ESRCH); /* it died before the line above */

@@ -28,6 +28,7 @@ struct proc_spec {
     int err_fd;        /* child's stderr; 0 means the same as stdout */
     bool own_group;    /* a process group of its own: Ctrl-C at the terminal does not reach it */
     bool outlive;      /* keep running when the parent dies */
+    int death_signal;  /* sent to it when the parent dies; 0: SIGKILL */
     /* Called in the child before exec; may only use async-signal-safe calls. Negative errno fails
      * the spawn. NULL for none. */
     int (*prepare)(void *userdata);

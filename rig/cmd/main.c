@@ -5,7 +5,7 @@
 static const struct verbs_command commands[] = {
     { .name = "run",
       .arguments = "FILE|DIR...",
-      .min = 1,
+      .min = 0,
       .max = -1,
       .help = "run scenarios, each in a fleet of its own",
       .details = "Every file is checked before anything starts. For each scenario a control plane "

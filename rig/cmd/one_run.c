@@ -316,8 +316,7 @@ static int begin(struct session *s, struct err **err)
                   "%s: %zu device%s (%s, %d cpus, %d MiB), embedded control plane", sc->name,
                   sc->n_devices, sc->n_devices == 1 ? "" : "s", arch_of(s->config),
                   s->config->settings->cpus, s->config->settings->memory_mb);
-    run_folders_prune(s->config->runs_dir, s->config->keep_runs);
-    r = run_folder_new(s->config->runs_dir, sc->slug, &s->folder, err);
+    r = run_folder_take(s->config->folder, &s->folder, err);
     if (r >= 0)
         s->ret->folder = xstrdup(s->folder->path);
     begin_history(s);

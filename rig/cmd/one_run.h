@@ -15,8 +15,7 @@ struct one_run_config {
     const struct place *place;
     const struct settings *settings;
     const struct scenario *scenario;
-    const char *runs_dir; /* where the folder of the run is made */
-    size_t keep_runs;     /* older ones that stay there */
+    const char *folder; /* of the run, see rig/cmd/runs.h */
     struct progress *progress;
     const volatile sig_atomic_t *stop;
     bool keep; /* after a failure leave the lab up until `stop` */

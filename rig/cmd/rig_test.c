@@ -90,6 +90,9 @@ TEST(wrong_usage_is_2)
         "list /nowhere",
         "check rig/scenario",
         "verbs extra",
+        "run --jobs 0 scenarios/hello.yml",
+        "run --jobs many scenarios/hello.yml",
+        "run --repeat -1 scenarios/hello.yml",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(usages); i++) {
@@ -172,6 +175,59 @@ TEST(variables_can_be_given_from_outside)
         check_int(rig(args, &out), table[i].code);
         check_has(out, table[i].out);
     }
+}
+
+TEST(a_scenario_whose_needs_are_not_met_is_skipped_with_the_reason)
+{
+    static const char *const ways[] = { "run", "run --tap", "run --dry-run" };
+    CLEANUP_FREE char *path = xstrdup(getenv("PATH")), *junit = NULL;
+    CLEANUP_FREE char *report = xasprintf("%s/junit.xml", check_tmpdir()), *xml = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    setenv("PATH", "/nowhere", 1);
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        CLEANUP_FREE char *command = xasprintf("%s rig/cmd/testdata/needs-k3d.yml", ways[i]);
+        CLEANUP_FREE char *out = NULL;
+
+        check_case("%s", ways[i]);
+        check_int(rig(command, &out), 77);
+        check_has(out, "skip  needs-k3d: needs k3d: ");
+        if (strstr(ways[i], "tap"))
+            check_has(out, "# SKIP needs k3d: ");
+    }
+    junit = xasprintf("run --junit %s rig/cmd/testdata/needs-k3d.yml", report);
+    rig(junit, &xml);
+    free(steal_ptr(xml));
+    need_ok(file_read(report, 1 << 20, &xml, NULL, &err), err);
+    check_has(xml, "<skipped message=\"needs k3d: ");
+    setenv("PATH", path, 1);
+}
+
+TEST(a_host_without_the_memory_is_told_how_much_is_missing)
+{
+    CLEANUP_FREE char *out = NULL;
+
+    setenv("FLEETRIG_MEMORY_MB", "1700", 1);
+    check_int(rig("run scenarios/hello.yml", &out), 3);
+    unsetenv("FLEETRIG_MEMORY_MB");
+    check_has(out, "FAIL  hello: 2 devices of 1024 MiB and what runs beside need 3260 MiB of "
+                   "memory, 1700 MiB are available here");
+    check_has(out, "memory_mb in rig.yml");
+    check_has(out, "0 passed, 1 failed, 0 skipped");
+}
+
+TEST(a_dry_run_tells_steps_and_times_and_starts_nothing)
+{
+    CLEANUP_FREE char *out = NULL;
+    CLEANUP_FREE char *dir = xasprintf("%s/runs", check_tmpdir());
+    CLEANUP_FREE char *command =
+            xasprintf("run --dry-run --report-dir %s scenarios/power-cycle-one.yml", dir);
+
+    check_int(rig(command, &out), 0);
+    check_has(out, "power-cycle-one: 1 device (x86_64, 1024 MiB)");
+    check_has(out, "   3. power fails                                          within 2m00s\n");
+    check_has(out, "1 scenario: at most 12m");
+    check_true(!file_exists(dir));
 }
 
 TEST(scenarios_are_listed)

@@ -5,8 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -27,34 +29,61 @@ static int lock_folder(const char *path, int flags)
     return steal_fd(&fd);
 }
 
-/* "20260421T181542Z": sorts by time. */
-static void stamp(char text[static 32])
+/* "20260421T181542.007Z": sorts by time. */
+static void stamp(int64_t wall_ms, char text[static 40])
 {
-    time_t now = (time_t)(clock_wall_ms() / 1000);
+    time_t seconds = (time_t)(wall_ms / 1000);
+    char whole[32];
     struct tm tm;
 
-    gmtime_r(&now, &tm);
-    strftime(text, 32, "%Y%m%dT%H%M%SZ", &tm);
+    gmtime_r(&seconds, &tm);
+    strftime(whole, sizeof(whole), "%Y%m%dT%H%M%S", &tm);
+    snprintf(text, 40, "%s.%03dZ", whole, (int)(wall_ms % 1000));
 }
 
-int run_folder_new(const char *dir, const char *scenario, struct run_folder **ret, struct err **err)
+int run_folder_make(const char *dir, const char *scenario, char **ret_path, struct err **err)
+{
+    static int64_t last; /* no two of one process have the same time */
+    int64_t now = clock_wall_ms();
+    int r = dir_make(dir, 0755, err);
+
+    if (now <= last)
+        now = last + 1;
+    while (r >= 0) {
+        CLEANUP_FREE char *path = NULL;
+        char at[40];
+
+        stamp(last = now++, at);
+        path = xasprintf("%s/%s-%s-%d", dir, at, scenario, (int)getpid());
+        /* Others get through (the host's libvirt to the disks of machines) but see no names. */
+        if (mkdir(path, 0711) == 0) {
+            *ret_path = steal_ptr(path);
+            return 0;
+        }
+        if (errno != EEXIST)
+            r = err_errno(err, errno, "making the folder of the run, %s", path);
+    }
+    return r;
+}
+
+int run_folder_take(const char *path, struct run_folder **ret, struct err **err)
 {
     CLEANUP(run_folder_free) struct run_folder *f = xcalloc(1, sizeof(*f));
-    char at[32];
-    int r;
 
-    stamp(at);
-    f->lock_fd = -1;
-    f->path = xasprintf("%s/%s-%s-%d", dir, at, scenario, (int)getpid());
-    /* Others get through (the host's libvirt to the disks of machines) but see no names. */
-    r = dir_make(f->path, 0711, err);
-    if (r < 0)
-        return r;
+    f->path = xstrdup(path);
     f->lock_fd = lock_folder(f->path, O_CREAT);
     if (f->lock_fd < 0)
         return err_errno(err, errno, "locking %s", f->path);
     *ret = steal_ptr(f);
     return 0;
+}
+
+int run_folder_new(const char *dir, const char *scenario, struct run_folder **ret, struct err **err)
+{
+    CLEANUP_FREE char *path = NULL;
+    int r = run_folder_make(dir, scenario, &path, err);
+
+    return r < 0 ? r : run_folder_take(path, ret, err);
 }
 
 static void remove_lab(const char *path)

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Folders of runs: DIR/<UTC time>-<scenario>-<process>/ with junit.xml, result.tap, summary.txt, on
+ * Folders of runs: DIR/<UTC time>-<scenario>-<process>/, which sort by time, with junit.xml, result.tap, summary.txt, on
  * failure evidence/, and lab/ while the lab stands. The lock of a folder is held while its run
  * lasts, so others leave it alone; what a dead run left of its lab goes when the next one begins.
  */
@@ -15,6 +15,11 @@ struct run_folder {
     int lock_fd;
 };
 
+/* Makes an empty folder of a name that no other run has or gets; the caller frees the path. */
+int run_folder_make(const char *dir, const char *scenario, char **ret_path, struct err **err);
+/* Takes one that was made so for its run. */
+int run_folder_take(const char *path, struct run_folder **ret, struct err **err);
+/* Both. */
 int run_folder_new(const char *dir, const char *scenario, struct run_folder **ret,
                    struct err **err);
 /* Removes lab/ and lets go of the lock. */

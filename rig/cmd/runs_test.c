@@ -48,6 +48,32 @@ TEST(a_folder_is_named_for_its_run_and_loses_only_its_lab_at_the_end)
     check_true(file_exists(kept));
 }
 
+TEST(folders_made_at_once_differ_and_sort_by_time)
+{
+    CLEANUP_FREE char *last = xstrdup("");
+    const char *dir = check_tmpdir();
+
+    for (int i = 0; i < 50; i++) {
+        CLEANUP_ERR struct err *err = NULL;
+        char *path = NULL;
+
+        need_ok(run_folder_make(dir, i % 2 ? "a" : "b", &path, &err), err);
+        check_true(strcmp(path, last) > 0);
+        free(last);
+        last = path;
+    }
+}
+
+TEST(a_folder_that_cannot_be_made_is_named)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    CLEANUP_FREE char *file = path(check_tmpdir(), "file"), *made = NULL;
+
+    need_ok(file_write(file, "", 0, 0600, &err), err);
+    check_true(run_folder_make(file, "hello", &made, &err) < 0);
+    check_has(err_text(err), file);
+}
+
 TEST(the_newest_runs_are_kept_and_dead_labs_are_not)
 {
     const char *dir = check_tmpdir();

@@ -109,6 +109,12 @@ static void add_totals(struct buf *out, size_t tests, size_t failures, size_t er
              tests, failures, errors, skipped, (double)ms / 1000);
 }
 
+/* A step says itself why it was skipped, unless it stood behind another. */
+static const char *skip_text(const struct step_result *step)
+{
+    return step->failure ? step->failure : "an earlier step did not pass";
+}
+
 static void add_case(struct buf *out, const char *suite, const struct step_result *step)
 {
     CLEANUP_BUF struct buf why = BUF_INIT(TEXT_MAX);
@@ -123,7 +129,9 @@ static void add_case(struct buf *out, const char *suite, const struct step_resul
     }
     buf_adds(out, ">\n      ");
     if (step->result == RESULT_SKIPPED) {
-        buf_adds(out, "<skipped message=\"an earlier step did not pass\"/>");
+        buf_adds(out, "<skipped");
+        add_attribute(out, "message", skip_text(step));
+        buf_adds(out, "/>");
     } else {
         const char *element = step->result == RESULT_FAILED ? "failure" : "error";
 
@@ -219,10 +227,13 @@ static void add_test(struct buf *out, const char *suite, const struct step_resul
     add_description(out, suite);
     buf_adds(out, ": ");
     add_description(out, step->name);
-    if (step->result == RESULT_SKIPPED)
-        buf_adds(out, " # SKIP an earlier step did not pass\n");
-    else
+    if (step->result == RESULT_SKIPPED) {
+        buf_adds(out, " # SKIP ");
+        add_description(out, skip_text(step));
+        buf_addc(out, '\n');
+    } else {
         buf_addf(out, " # time=%lldms\n", (long long)step->took_ms);
+    }
     if (ok)
         return;
     step_result_explain(step, &why);
