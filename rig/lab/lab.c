@@ -460,6 +460,7 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
         (r = provide_lossy(lab, config->lossy, err)) < 0)
         return r;
     supervisor_stop_flag(lab->supervisor, config->stop);
+    supervisor_journal(lab->supervisor, config->ledger);
     supervisor_listen(lab->supervisor, on_event, lab);
     score_watch(alive, lab);
     *ret = steal_ptr(lab);

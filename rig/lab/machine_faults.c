@@ -24,11 +24,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "rig/lab/emulator.h"
 #include "rig/lab/machines_internal.h"
 
 #define ENDED_MS 10000
 #define POLL_MS 20
-#define COMMAND_MAX (64 * 1024)
 #define POWEROFF_MS 15000 /* to say it, not to do it */
 
 static int need_powered(struct machines *m, const char *name, struct machine **ret,
@@ -119,61 +119,17 @@ static int wait_inactive(const struct machine *v, int64_t timeout_ms, struct err
     return 0;
 }
 
-/* Whether the process is the emulator of this machine: it has "-uuid UUID" among its arguments. */
-static bool runs_machine(const char *pid, const struct machine *v)
-{
-    CLEANUP_FREE char *path = xasprintf("/proc/%s/cmdline", pid);
-    CLEANUP_FREE char *command = NULL;
-    char wanted[sizeof("-uuid") + VIR_UUID_STRING_BUFLEN];
-    size_t len = 0;
-
-    if (file_read(path, COMMAND_MAX, &command, &len, NULL) < 0)
-        return false;
-    memcpy(wanted, "-uuid", sizeof("-uuid"));
-    memcpy(wanted + sizeof("-uuid"), v->uuid, VIR_UUID_STRING_BUFLEN);
-    return memmem(command, len, wanted, sizeof(wanted)) != NULL;
-}
-
-/* The emulator as a pidfd, which stays with that process and no other. */
-static int open_emulator(const struct machine *v, pid_t *ret_pid, struct err **err)
-{
-    DIR *proc = opendir("/proc");
-    struct dirent *d;
-    int fd = -1;
-
-    while (proc && fd < 0 && (d = readdir(proc))) {
-        pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
-
-        if (pid <= 0 || (fd = pidfd_open(pid, 0)) < 0)
-            continue;
-        if (runs_machine(d->d_name, v)) {
-            *ret_pid = pid;
-            break;
-        }
-        close(steal_fd(&fd));
-    }
-    if (proc)
-        closedir(proc);
-    return fd >= 0 ? fd
-                   : err_new(err, ESRCH, "the emulator of machine %s is not among the processes",
-                             v->name);
-}
-
 static int kill_emulator(struct machine *v, pid_t *ret_pid, struct err **err)
 {
-    pid_t pid = 0;
-    CLEANUP_CLOSE int fd = open_emulator(v, &pid, err);
-    struct pollfd end = { .fd = fd, .events = POLLIN };
+    int r = emulator_kill(v->domain_name, v->uuid, ret_pid, err);
 
-    if (fd < 0)
-        return fd;
-    if (pidfd_send_signal(fd, SIGKILL, NULL, 0) < 0)
-        return err_errno(err, errno, "killing the emulator of machine %s (pid %d)", v->name, pid);
-    if (poll(&end, 1, ENDED_MS) <= 0)
-        return err_new(err, ETIMEDOUT, "the emulator of machine %s (pid %d) does not end", v->name,
-                       pid);
-    *ret_pid = pid;
-    supervisor_tell(v->all->supervisor, LAB_STOP, v->name, "emulator killed (pid %d)", (int)pid);
+    if (r < 0)
+        return r;
+    if (*ret_pid == 0)
+        return err_new(err, ESRCH, "the emulator of machine %s is not among the processes",
+                       v->name);
+    supervisor_tell(v->all->supervisor, LAB_STOP, v->name, "emulator killed (pid %d)",
+                    (int)*ret_pid);
     return wait_inactive(v, ENDED_MS, err);
 }
 

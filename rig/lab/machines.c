@@ -43,6 +43,7 @@ static void machine_free(struct machine *v)
         virDomainUndefine(v->domain);
         virDomainFree(v->domain);
     }
+    machine_cross_out(v);
     if (v->disk)
         unlink(v->disk);
     free(v->name);
@@ -174,9 +175,9 @@ static int define(struct machine *v, struct err **err)
     CLEANUP_FREE char *kernel = xasprintf("%s/vmlinuz", v->image);
     CLEANUP_FREE char *initrd = xasprintf("%s/initrd.img", v->image);
     CLEANUP_FREE char *cmdline = NULL, *xml = NULL;
-    int r = command_line(v, &cmdline, err);
+    int r;
 
-    if (r < 0)
+    if ((r = command_line(v, &cmdline, err)) < 0 || (r = machine_note(v, err)) < 0)
         return r;
     xml = domain_xml(&(struct domain){ .name = v->domain_name,
                                        .uuid = *v->uuid ? v->uuid : NULL,

@@ -17,6 +17,7 @@ struct machine {
     int cpus, memory_mb;
     virDomainPtr domain;
     char uuid[VIR_UUID_STRING_BUFLEN]; /* "" before the first definition */
+    uint64_t note;                     /* in the ledger; 0: none */
     bool wanted;
     bool ready, mourned; /* as told to who listens, since the last power-on */
     bool link_cut;       /* the cable is out, over power cycles */
@@ -43,6 +44,11 @@ int machine_need(struct machines *m, const char *name, struct machine **ret, str
 /* Sends a command of the human monitor to the running emulator. An answer that is not empty is an
  * error unless `ret_answer` takes it; the caller frees it. */
 int machine_monitor(struct machine *v, const char *command, char **ret_answer, struct err **err);
+
+/* Before a definition: gives the machine its uuid and notes it in the ledger, both only once. */
+int machine_note(struct machine *v, struct err **err);
+/* Its definition is gone. */
+void machine_cross_out(struct machine *v);
 
 /* After each start of the emulator: does again what a new one does not know of. */
 int machine_started(struct machine *v, struct err **err);

@@ -26,6 +26,7 @@
 #include "base/strv.h"
 #include "rig/lab/lossy.h"
 #include "rig/lab/services.h"
+#include "rig/ledger/ledger.h"
 
 #define STOP_GRACE_MS 5000
 #define POLL_MS 50
@@ -42,6 +43,7 @@ struct child {
     bool wanted;
     bool ready, mourned; /* as told to who listens, since the last start */
     off_t log_start;     /* where this start's output begins */
+    uint64_t note;       /* of this start in the ledger; 0: none */
     struct child *older;
 };
 
@@ -55,6 +57,7 @@ struct supervisor {
     const volatile sig_atomic_t *stop;
     lab_on_event *event;
     void *userdata;
+    struct ledger *ledger;
     struct child *newest;
     struct program *programs;
     struct services *services;
@@ -112,6 +115,23 @@ void supervisor_tell(const struct supervisor *s, enum lab_event_kind kind, const
         s->event(kind, lane, text, s->userdata);
 }
 
+void supervisor_journal(struct supervisor *s, struct ledger *ledger)
+{
+    s->ledger = ledger;
+}
+
+struct ledger *supervisor_ledger(const struct supervisor *s)
+{
+    return s->ledger;
+}
+
+/* It was reaped. An entry that stays open for want of room on the disk does no harm. */
+static void cross_out(const struct supervisor *s, struct child *c)
+{
+    ledger_done(s->ledger, c->note, NULL);
+    c->note = 0;
+}
+
 /* Stops it, if it runs. */
 static void end(const struct supervisor *s, struct child *c)
 {
@@ -119,6 +139,7 @@ static void end(const struct supervisor *s, struct child *c)
 
     c->wanted = false;
     proc_stop(&c->proc, true, STOP_GRACE_MS);
+    cross_out(s, c);
     if (ran)
         supervisor_tell(s, LAB_STOP, c->name, "stopped");
 }
@@ -208,6 +229,10 @@ static int launch(struct supervisor *s, struct child *c, struct err **err)
     spec.out_fd = log;
     if ((r = proc_spawn(&spec, &c->proc, err)) < 0)
         return err_wrap(err, "starting %s", c->name);
+    if ((r = ledger_process(s->ledger, c->name, c->proc.pid, &c->note, err)) < 0) {
+        proc_stop(&c->proc, true, 0);
+        return r;
+    }
     c->log_start = st.st_size;
     c->wanted = true;
     c->ready = c->mourned = false;
@@ -239,6 +264,7 @@ int supervisor_start_spec(struct supervisor *s, const char *name, const struct p
         while (*at != old)
             at = &(*at)->older;
         *at = old->older;
+        cross_out(s, old);
         child_free(old);
     }
     c->older = s->newest;
@@ -272,6 +298,7 @@ int supervisor_kill(struct supervisor *s, const char *name, int signal, struct e
     kill(c->proc.pid, SIGCONT); /* one that stands still takes no TERM */
     if ((r = proc_wait(&c->proc, STOP_GRACE_MS, err)) < 0)
         return err_wrap(err, "waiting for %s to end", name);
+    cross_out(s, c);
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "fleet/deploy/capability.h"
 #include "rig/lab/event.h"
 
+struct ledger;
 struct supervisor;
 
 /* `dir` holds the run: logs/NAME.log, services/NAME/{config,data}. */
@@ -34,6 +35,10 @@ int supervisor_interrupted(const struct supervisor *s, struct err **err);
 void supervisor_listen(struct supervisor *s, lab_on_event *event, void *userdata);
 void supervisor_tell(const struct supervisor *s, enum lab_event_kind kind, const char *lane,
                      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Where children are noted while they live, and the lab's machines. Borrowed; NULL: nowhere. */
+void supervisor_journal(struct supervisor *s, struct ledger *ledger);
+struct ledger *supervisor_ledger(const struct supervisor *s);
 
 /* Where programs are found before PATH: "nats-server" -> its path. */
 void supervisor_program(struct supervisor *s, const char *name, const char *path);

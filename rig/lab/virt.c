@@ -23,6 +23,11 @@ static void say_nothing(void *userdata, virErrorPtr error)
     (void)error;
 }
 
+void virt_quiet(void)
+{
+    virSetErrorFunc(NULL, say_nothing);
+}
+
 static int errno_of(int code)
 {
     switch (code) {
@@ -164,7 +169,7 @@ int virt_open(struct supervisor *s, const char *uri, const char *dir, const char
 {
     CLEANUP_FREE char *session = NULL;
 
-    virSetErrorFunc(NULL, say_nothing);
+    virt_quiet();
     if (str_eq(uri, "private"))
         return open_private(s, dir, cache_dir, ret, err);
     if (uri)

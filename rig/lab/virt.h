@@ -39,5 +39,7 @@ void virt_close(struct supervisor *s, struct virt *v);
  * are powered on are left alone. */
 void virt_sweep(virConnectPtr connection);
 
+/* Keeps libvirt from printing its errors. */
+void virt_quiet(void);
 /* Makes an error out of what libvirt said last. */
 int virt_error(struct err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -61,12 +61,17 @@ static void read_boot(char boot[static 64])
         snprintf(boot, 64, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
-bool ledger_owner_lives(const struct ledger_page *p)
+bool ledger_of_this_boot(const struct ledger_page *p)
 {
     char boot[64];
 
     read_boot(boot);
-    return strcmp(boot, p->boot) == 0 && p->start != 0 && process_start(p->pid) == p->start;
+    return strcmp(boot, p->boot) == 0;
+}
+
+bool ledger_owner_lives(const struct ledger_page *p)
+{
+    return ledger_of_this_boot(p) && p->start != 0 && process_start(p->pid) == p->start;
 }
 
 /* --- Writing --------------------------------------------------------------------------------- */

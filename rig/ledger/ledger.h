@@ -82,6 +82,9 @@ int ledger_read(const char *path, struct ledger_page *ret, struct err **err);
 int ledger_parse(const char *name, const char *text, size_t len, struct ledger_page *ret,
                  struct err **err);
 void ledger_page_done(struct ledger_page *p);
+#define CLEANUP_LEDGER_PAGE __attribute__((cleanup(ledger_page_done)))
+/* Whether it was begun since the host was booted last; its processes are void otherwise. */
+bool ledger_of_this_boot(const struct ledger_page *p);
 /* Whether the process that wrote it still lives. */
 bool ledger_owner_lives(const struct ledger_page *p);
 
