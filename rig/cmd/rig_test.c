@@ -70,7 +70,8 @@ TEST(mistakes_of_all_files_are_told_and_nothing_is_run)
 
         check_case("%s", commands[i]);
         check_int(rig(arguments, &out), 2);
-        check_has(out, "unknown-verb/input.yml:6:10: 'reboot' begins no sentence of 'do'");
+        check_has(out,
+                  "unknown-verb/input.yml:10:9: after 'device edge-1 is' expected 'reachable'");
         check_has(out, "missing-within/input.yml:6:5: 'expect' needs 'within'");
         check_true(!strstr(out, "embedded control plane"));
     }
