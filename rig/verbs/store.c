@@ -14,6 +14,7 @@
 #include "base/strv.h"
 #include "fleet/wire/names.h"
 #include "fleet/wire/resource.h"
+#include "rig/verbs/differ.h"
 #include "rig/verbs/look.h"
 
 #define LIST_MS 15000
@@ -21,48 +22,18 @@
 #define MEMORY_DESIRED "desired state"
 #define MEMORY_LAST "last revision of desired state"
 
-/* --- What differs ---------------------------------------------------------------------------- */
-
-static void add_difference(struct buf *b, const char *name, const char *what)
-{
-    buf_addf(b, "%s%s %s", b->len ? ", " : "", name, what);
-}
-
-/* Both are objects; all members that are not the same in both, in words; "" when none. The caller frees
- * it. */
-static char *differences(const json_t *then, const json_t *now)
-{
-    struct buf b = BUF_INIT(SAMPLE_MAX);
-    const char *name;
-    json_t *value;
-
-    json_object_foreach((json_t *)then, name, value)
-    {
-        const json_t *other = json_object_get(now, name);
-
-        if (!other)
-            add_difference(&b, name, "is gone");
-        else if (!json_equal(value, other))
-            add_difference(&b, name, "has changed");
-    }
-    json_object_foreach((json_t *)now, name, value)
-    {
-        if (!json_object_get(then, name))
-            add_difference(&b, name, "is new");
-    }
-    return buf_steal(&b);
-}
-
 /* `unlike` is the verdict when they differ. */
 static int seen_as_before(struct sample *ret, const json_t *then, const json_t *now,
                           const char *things, enum verdict unlike)
 {
-    CLEANUP_FREE char *text = differences(then, now);
+    CLEANUP_BUF struct buf text = BUF_INIT(SAMPLE_MAX);
 
-    if (*text)
-        return seen(ret, unlike, "%s", text);
-    return seen(ret, VERDICT_YES, "%zu %s, all as when the step began", json_object_size(now),
-                things);
+    if (json_equal(then, now))
+        return seen(ret, VERDICT_YES, "%zu %s, all as when the step began", json_object_size(now),
+                    things);
+    if (!differ(&text, then, now))
+        buf_adds(&text, "what servers generate differs");
+    return seen(ret, unlike, "%s", buf_str(&text));
 }
 
 /* --- Desired state --------------------------------------------------------------------------- */
