@@ -78,19 +78,6 @@ struct all {
 
 /* --- What to run, and how -------------------------------------------------------------------- */
 
-static char *runs_dir_of(const struct verbs_args *args, const struct place *place)
-{
-    const char *dir = verbs_value(args, "report-dir");
-    CLEANUP_FREE char *here = NULL;
-
-    if (!dir)
-        return xasprintf("%s/runs", place->cache);
-    if (dir[0] == '/')
-        return xstrdup(dir);
-    here = getcwd(NULL, 0);
-    return xasprintf("%s/%s", here ? here : ".", dir);
-}
-
 /* A whole number from 1 on; `otherwise` when the option was not given. */
 static int number_of(const struct verbs_args *args, const char *option, long max, size_t otherwise,
                      size_t *ret, struct err **err)
@@ -122,7 +109,7 @@ static int read_options(struct all *all, struct err **err)
         (r = number_of(args, "repeat", ROUNDS_MAX, verbs_flag(args, "until-fail") ? 0 : 1,
                        &all->rounds, err)) < 0)
         return r;
-    all->runs_dir = runs_dir_of(args, all->place);
+    all->runs_dir = options_runs_dir(args, all->place);
     all->out = verbs_flag(args, "tap") ? stderr : stdout;
     all->host.cores = host_cores();
     all->host.memory_mb = host_memory_mb();

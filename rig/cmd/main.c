@@ -15,6 +15,18 @@ static const struct verbs_command commands[] = {
       .options = cmd_run_options,
       .complete = "file:*.yml",
       .run = cmd_run },
+    { .name = "report",
+      .arguments = "[RUN]",
+      .min = 0,
+      .max = 1,
+      .help = "show what became of a run: an HTML page, and a summary",
+      .details = "RUN is the folder of a run, its name or what that begins with, or a scenario, of "
+                 "which the last run is meant; without it, the last run of all. The page is made "
+                 "again from the history of the run and from its evidence, also when the run died, "
+                 "and opened where there is a display.",
+      .options = cmd_report_options,
+      .complete = "none",
+      .run = cmd_report },
     { .name = "check",
       .arguments = "FILE|DIR...",
       .min = 1,

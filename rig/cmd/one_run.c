@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/cmd/run_page.h"
 #include "rig/cmd/runs.h"
 #include "rig/cmd/summary.h"
 #include "rig/lab/lab.h"
@@ -28,6 +29,7 @@ struct session {
     struct history_writer *history;
     struct ledger *ledger;
     struct lab *lab;
+    char **secrets; /* strv: the lab's, which outlive it here */
 };
 
 static void on_phase(const char *name, bool end, void *userdata)
@@ -126,7 +128,8 @@ static int lab_make(struct session *s, struct err **err)
     config.ledger = s->ledger;
     if ((r = lab_new(&config, &s->lab, err)) < 0)
         return r;
-    for (char *const *secret = lab_secrets(s->lab); *secret; secret++)
+    s->secrets = strv_copy(lab_secrets(s->lab));
+    for (char *const *secret = s->secrets; *secret; secret++)
         history_redact(s->history, *secret);
     return lab_up(s->lab, err);
 }
@@ -241,8 +244,21 @@ static void write_file(struct session *s, const char *name, const struct buf *te
     CLEANUP_FREE char *path = xasprintf("%s/%s", s->folder->path, name);
     CLEANUP_ERR struct err *err = NULL;
 
-    if (file_write(path, buf_str(text), text->len, 0644, &err) < 0)
+    if (file_replace(path, buf_str(text), text->len, 0644, &err) < 0)
         progress_line(s->config->progress, "%s", err_text(err));
+}
+
+/* Its path; NULL when it could not be written, which changes no verdict. The caller frees it. */
+static char *write_page(struct session *s)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/" RUN_PAGE, s->folder->path);
+    CLEANUP_ERR struct err *err = NULL;
+
+    if (run_page_write(s->folder->path, s->ret->history, s->secrets, path, &err) >= 0)
+        return steal_ptr(path);
+    progress_line(s->config->progress, "%s\n  'rig report' makes it again once there is room.",
+                  err_text(err));
+    return NULL;
 }
 
 static void write_reports(struct session *s)
@@ -260,6 +276,13 @@ static void write_reports(struct session *s)
         write_file(s, "summary.txt", &summary);
     }
     progress_line(s->config->progress, "\n%s", buf_str(&summary));
+    if (s->folder) {
+        CLEANUP_FREE char *page = write_page(s);
+
+        if (s->ret->evidence)
+            progress_line(s->config->progress, "evidence: %s", s->ret->evidence);
+        progress_line(s->config->progress, "report: %s", page ? page : s->folder->path);
+    }
 }
 
 /* --- All of it ------------------------------------------------------------------------------- */
@@ -299,7 +322,7 @@ static void begin_history(struct session *s)
         strv_add(&devices, sc->devices[i].name);
     run.devices = devices;
     if (s->folder)
-        path = xasprintf("%s/history.jsonl", s->folder->path);
+        path = xasprintf("%s/" RUN_HISTORY, s->folder->path);
     if (history_begin(path, &run, &s->history, &err) >= 0)
         return;
     progress_line(s->config->progress, "%s", err_text(err));
@@ -333,11 +356,21 @@ static void no_folder(struct session *s, const struct err *err)
     s->ret->no_lab = true;
 }
 
+/* What components wrote is in the report of a run that went well, too. */
+static void keep_logs(const struct session *s)
+{
+    CLEANUP_FREE char *dir = s->folder ? xasprintf("%s/evidence", s->folder->path) : NULL;
+
+    if (dir && s->lab && !s->ret->evidence)
+        lab_logs(s->lab, dir);
+}
+
 /* How long that took. */
 static int64_t take_down(struct session *s)
 {
     int64_t began = clock_mono_ms();
 
+    keep_logs(s);
     if (interrupted(s))
         progress_line(s->config->progress, "interrupted: taking the lab down");
     else
@@ -369,9 +402,7 @@ void one_run(const struct one_run_config *config, struct one_run *ret)
                     &ret->history, &lost) < 0)
         progress_line(config->progress, "%s", err_text(lost));
     write_reports(&s);
-    if (ret->folder)
-        progress_line(config->progress, "%s: %s", ret->evidence ? "evidence" : "reports",
-                      ret->evidence ? ret->evidence : ret->folder);
+    strv_free(s.secrets);
     run_folder_free(s.folder);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 #pragma once
 
-/* One scenario from lab to reports. RUN/history.jsonl is written while it goes on; junit.xml, result.tap
- * and summary.txt are made from it. What cannot be written is told, and changes no verdict. */
+/* One scenario from lab to reports. RUN/history.jsonl is written while it goes on; report.html,
+ * junit.xml, result.tap and summary.txt are made from it. What cannot be written is told, and changes no verdict. */
 
 #include <signal.h>
 

@@ -39,3 +39,16 @@ int options_width(FILE *out)
         return 0;
     return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
+
+char *options_runs_dir(const struct verbs_args *args, const struct place *place)
+{
+    const char *dir = verbs_value(args, "report-dir");
+    CLEANUP_FREE char *here = NULL;
+
+    if (!dir)
+        return xasprintf("%s/runs", place->cache);
+    if (dir[0] == '/')
+        return xstrdup(dir);
+    here = getcwd(NULL, 0);
+    return xasprintf("%s/%s", here ? here : ".", dir);
+}

@@ -15,3 +15,5 @@ int options_settings(const struct verbs_args *args, const struct place *place,
                      struct settings **ret, struct err **err);
 /* Columns of the terminal for progress_new(); 0 when `out` is none. */
 int options_width(FILE *out);
+/* Where the folders of runs are: the option report-dir, or the cache's. Absolute; the caller frees it. */
+char *options_runs_dir(const struct verbs_args *args, const struct place *place);

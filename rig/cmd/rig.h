@@ -18,6 +18,8 @@ enum rig_exit {
 
 extern const struct verbs_option cmd_run_options[];
 int cmd_run(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_report_options[];
+int cmd_report(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_check_options[];
 int cmd_check(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_verbs_options[];

@@ -267,4 +267,71 @@ TEST(verbs_are_listed)
     check_has(markdown, "| `cut power of DEVICE...` | hard power cut");
 }
 
+/* A folder of runs with one that died, and one of a rig that wrote no history. */
+static char *some_runs(void)
+{
+    char *dir = xasprintf("%s/runs", check_tmpdir());
+    CLEANUP_FREE char *died = xasprintf("%s/20260421T000000Z-hello-1", dir);
+    CLEANUP_FREE char *old = xasprintf("%s/20260420T000000Z-old-1", dir);
+    CLEANUP_FREE char *path = xasprintf("%s/history.jsonl", died), *text = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+    size_t len = 0;
+
+    text = check_read("rig/run/testdata/died.jsonl", &len);
+    need_ok(dir_make(died, 0700, &err), err);
+    need_ok(dir_make(old, 0700, &err), err);
+    need_ok(file_write(path, text, len, 0600, &err), err);
+    return dir;
+}
+
+TEST(a_run_that_died_has_a_report)
+{
+    CLEANUP_FREE char *dir = some_runs(), *out = NULL;
+    CLEANUP_FREE char *arguments = xasprintf("report --report-dir %s", dir);
+    CLEANUP_FREE char *page = xasprintf("%s/20260421T000000Z-hello-1/report.html", dir);
+
+    check_int(rig(arguments, &out), 0);
+    check_has(out, ": died\nIts history has no end");
+    check_has(out, page);
+    check_true(file_exists(page));
+}
+
+TEST(a_report_is_text_html_or_junit)
+{
+    CLEANUP_FREE char *dir = some_runs(), *out = NULL, *silent = NULL;
+    CLEANUP_FREE char *text = xasprintf("report --text hello --report-dir %s", dir);
+    CLEANUP_FREE char *files = xasprintf("report --html %s/a.html --junit %s/a.xml hello "
+                                         "--report-dir %s",
+                                         dir, dir, dir);
+    CLEANUP_FREE char *page = xasprintf("%s/20260421T000000Z-hello-1/report.html", dir);
+    CLEANUP_FREE char *html = xasprintf("%s/a.html", dir), *xml = xasprintf("%s/a.xml", dir);
+
+    check_int(rig(text, &out), 0);
+    check_has(out, "Its history has no end");
+    check_int(rig(files, &silent), 0);
+    check_str(silent, "");
+    check_true(file_exists(html) && file_exists(xml) && !file_exists(page));
+}
+
+TEST(runs_are_listed_and_one_without_a_history_is_told)
+{
+    CLEANUP_FREE char *dir = some_runs(), *out = NULL, *why = NULL;
+    CLEANUP_FREE char *list = xasprintf("report --list --report-dir %s", dir);
+    CLEANUP_FREE char *old = xasprintf("report old --report-dir %s", dir);
+
+    check_int(rig(list, &out), 0);
+    check_has(out, "died ");
+    check_has(out, "no history ");
+    check_int(rig(old, &why), 2);
+    check_has(why, "20260420T000000Z-old-1 has no history of the run\nan older rig made it");
+}
+
+TEST(where_nothing_ran_there_is_no_report)
+{
+    CLEANUP_FREE char *out = NULL;
+
+    check_int(rig("report --report-dir /nonexistent", &out), 77);
+    check_str(out, "there are no runs in /nonexistent\n");
+}
+
 CHECK_MAIN()

@@ -105,20 +105,26 @@ void run_folder_free(struct run_folder *f)
     free(f);
 }
 
-void run_folders_prune(const char *dir, size_t keep)
+char **run_folders_list(const char *dir)
 {
-    CLEANUP_STRV char **names = NULL;
+    char **names = NULL;
     DIR *d = opendir(dir);
-    size_t n;
 
     if (!d)
-        return;
+        return NULL;
     for (struct dirent *e; (e = readdir(d));)
         if (e->d_name[0] != '.')
             strv_add(&names, e->d_name);
     closedir(d);
     strv_sort(names);
-    n = strv_len(names);
+    return names;
+}
+
+void run_folders_prune(const char *dir, size_t keep)
+{
+    CLEANUP_STRV char **names = run_folders_list(dir);
+    size_t n = strv_len(names);
+
     for (size_t i = 0; i < n; i++) {
         CLEANUP_FREE char *path = xasprintf("%s/%s", dir, names[i]);
         CLEANUP_CLOSE int fd = lock_folder(path, 0);
@@ -130,4 +136,87 @@ void run_folders_prune(const char *dir, size_t keep)
         else
             remove_lab(path);
     }
+}
+
+bool run_folder_lives(const char *path)
+{
+    CLEANUP_FREE char *name = xasprintf("%s/" LOCK_NAME, path);
+    CLEANUP_CLOSE int fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+/* --- Finding one ----------------------------------------------------------------------------- */
+
+/* "20260421T181542Z-hello-123" is of the scenario "hello". */
+static bool is_of_scenario(const char *name, const char *scenario)
+{
+    const char *first = strchr(name, '-'), *last = strrchr(name, '-');
+    size_t len = strlen(scenario);
+
+    return first && last > first && (size_t)(last - first - 1) == len &&
+           strncmp(first + 1, scenario, len) == 0;
+}
+
+/* The folder that a path means: itself, or that of a file in it. */
+static int find_path(const char *path, char **ret, struct err **err)
+{
+    CLEANUP_FREE char *absolute = realpath(path, NULL);
+    struct stat st;
+
+    if (!absolute || stat(absolute, &st) < 0)
+        return err_errno(err, errno, "%s", path);
+    if (!S_ISDIR(st.st_mode))
+        *strrchr(absolute, '/') = '\0';
+    *ret = steal_ptr(absolute);
+    return 0;
+}
+
+/* Of several that begin so, the error names the last ones. */
+static int ambiguous(const char *wanted, char *const *names, struct err **err)
+{
+    CLEANUP_STRV char **some = NULL;
+    CLEANUP_FREE char *text = NULL;
+
+    for (size_t i = strv_len(names); i > 0 && strv_len(some) < 5; i--)
+        if (str_starts(names[i - 1], wanted))
+            strv_add(&some, names[i - 1]);
+    text = strv_join(some, ", ");
+    err_new(err, EINVAL, "several runs begin with %s: %s", wanted, text);
+    return err_hint(err, "'rig report --list' lists all of them");
+}
+
+static int no_run(const char *dir, const char *wanted, struct err **err)
+{
+    if (!wanted)
+        return err_new(err, ENOENT, "there are no runs in %s", dir);
+    err_new(err, ENOENT, "there is no run %s in %s", wanted, dir);
+    return err_hint(err, "'rig report --list' lists those that there are");
+}
+
+int run_folder_find(const char *dir, const char *wanted, char **ret, struct err **err)
+{
+    CLEANUP_STRV char **names = NULL;
+    const char *begins = NULL, *scenario = NULL;
+    size_t n_begin = 0;
+
+    if (wanted && (strchr(wanted, '/') || str_eq(wanted, ".")))
+        return find_path(wanted, ret, err);
+    names = run_folders_list(dir);
+    for (char **name = names; name && *name; name++) {
+        if (str_eq(*name, wanted))
+            n_begin = 0;
+        if (!wanted || str_starts(*name, wanted))
+            begins = *name, n_begin++;
+        if (wanted && is_of_scenario(*name, wanted))
+            scenario = *name;
+        if (str_eq(*name, wanted))
+            break;
+    }
+    if (wanted && n_begin > 1)
+        return ambiguous(wanted, names, err);
+    if (!begins && !scenario)
+        return no_run(dir, wanted, err);
+    *ret = xasprintf("%s/%s", dir, begins ? begins : scenario);
+    return 0;
 }

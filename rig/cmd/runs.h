@@ -7,8 +7,13 @@
  * lasts, so others leave it alone; what a dead run left of its lab goes when the next one begins.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/cleanup.h"
 #include "base/err.h"
+
+#define RUN_HISTORY "history.jsonl"
 
 struct run_folder {
     char *path;
@@ -29,3 +34,12 @@ DEFINE_CLEANUP(struct run_folder *, run_folder_free)
 /* Removes the oldest finished runs beyond `keep`, and labs of dead runs. What cannot be removed is
  * left. */
 void run_folders_prune(const char *dir, size_t keep);
+
+/* The names of all of them, oldest first: strv, NULL when there are none. */
+char **run_folders_list(const char *dir);
+/* The folder that `wanted` means: a path (of the folder or of a file in it), a name in `dir`, what a
+ * name begins with, or a scenario, of which the last run is meant; NULL: the last run of all.
+ * -ENOENT: there is none. The caller frees *ret. */
+int run_folder_find(const char *dir, const char *wanted, char **ret, struct err **err);
+/* Whether its run goes on. */
+bool run_folder_lives(const char *path);

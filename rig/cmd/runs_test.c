@@ -2,6 +2,7 @@
 
 #include "rig/cmd/runs.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -102,6 +103,67 @@ TEST(a_run_that_lasts_and_what_is_no_run_are_left_alone)
     run_folders_prune(dir, /* keep= */ 0);
     check_true(file_exists(lab));
     check_true(file_exists(other));
+}
+
+static const struct {
+    const char *wanted, *name, *error;
+} finds[] = {
+    { NULL, "20260423T000000Z-power-cycle-3", NULL },
+    { "20260421T000000Z-hello-1", "20260421T000000Z-hello-1", NULL },
+    { "20260422", "20260422T000000Z-hello-2", NULL },
+    { "hello", "20260422T000000Z-hello-2", NULL },
+    { "power-cycle", "20260423T000000Z-power-cycle-3", NULL },
+    { "2026", NULL, "several runs begin with 2026: 20260423T000000Z-power-cycle-3, " },
+    { "cycle", NULL, "there is no run cycle in " },
+    { "./nowhere", NULL, "./nowhere: No such file" },
+};
+
+TEST(a_run_is_found_by_what_people_call_it)
+{
+    static const char *const names[] = { "20260421T000000Z-hello-1", "20260421T000000Z-hello-12",
+                                         "20260422T000000Z-hello-2",
+                                         "20260423T000000Z-power-cycle-3" };
+    const char *dir = check_tmpdir();
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        old_run(dir, names[i]);
+    for (size_t i = 0; i < ARRAY_LEN(finds); i++) {
+        CLEANUP_FREE char *found = NULL, *want = NULL;
+        CLEANUP_ERR struct err *err = NULL;
+        int r = run_folder_find(dir, finds[i].wanted, &found, &err);
+
+        check_case("%s", finds[i].wanted ? finds[i].wanted : "the last");
+        if (finds[i].name)
+            want = path(dir, finds[i].name);
+        check_str(found, want);
+        check_int(r < 0, finds[i].error != NULL);
+        if (r < 0)
+            check_has(err_text(err), finds[i].error);
+    }
+}
+
+TEST(a_run_is_found_by_a_path)
+{
+    const char *dir = check_tmpdir();
+    CLEANUP_FREE char *folder = path(dir, "20260421T000000Z-hello-1"), *found = NULL;
+    CLEANUP_FREE char *file = xasprintf("%s/lock", folder), *again = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    old_run(dir, "20260421T000000Z-hello-1");
+    need_ok(run_folder_find("/nowhere", folder, &found, &err), err);
+    check_str(found, folder);
+    need_ok(run_folder_find("/nowhere", file, &again, &err), err);
+    check_str(again, folder);
+}
+
+TEST(where_nothing_ran_there_is_no_last_run)
+{
+    CLEANUP_FREE char *found = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    check_int(run_folder_find("/nowhere", NULL, &found, &err), -ENOENT);
+    check_str(err_text(err), "there are no runs in /nowhere");
+    check_true(!run_folders_list("/nowhere"));
 }
 
 CHECK_MAIN()
