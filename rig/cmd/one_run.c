@@ -244,6 +244,7 @@ static void write_file(struct session *s, const char *name, const struct buf *te
     CLEANUP_FREE char *path = xasprintf("%s/%s", s->folder->path, name);
     CLEANUP_ERR struct err *err = NULL;
 
+    /* As a whole or not at all: half a JUnit file misleads who collects it. */
     if (file_replace(path, buf_str(text), text->len, 0644, &err) < 0)
         progress_line(s->config->progress, "%s", err_text(err));
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Folders of runs: DIR/<UTC time>-<scenario>-<process>/, which sort by time, with junit.xml, result.tap, summary.txt, on
- * failure evidence/, and lab/ while the lab stands. The lock of a folder is held while its run
+ * Folders of runs: DIR/<UTC time>-<scenario>-<process>/, which sort by time, with history.jsonl, what
+ * is made from it (junit.xml, result.tap, summary.txt), on failure evidence/, and lab/ while the lab stands. The lock of a folder is held while its run
  * lasts, so others leave it alone; what a dead run left of its lab goes when the next one begins.
  */
 

@@ -3,6 +3,7 @@
 #include "rig/run/history.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -224,6 +225,35 @@ TEST(a_history_that_is_there_is_not_overwritten)
 
     check_int(history_begin(path, &a_run, &other, &err), -EEXIST);
     history_end(w, RESULT_PASSED, 0, 0, 0, NULL, NULL);
+}
+
+#define THREADS 4
+#define EVENTS 200
+
+static void *tell_many(void *userdata)
+{
+    for (int i = 0; i < EVENTS; i++)
+        history_add(userdata, HISTORY_LANE, "edge-1", "log", "a line", NULL);
+    return NULL;
+}
+
+TEST(events_come_from_any_thread)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/history.jsonl", check_tmpdir());
+    CLEANUP(history_free) struct history *h = NULL;
+    struct history_writer *w = begun(path);
+    struct run_result result = { 0 };
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        need_true(pthread_create(&threads[i], NULL, tell_many, w) == 0);
+    tell(w, &result);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    run_result_done(&result);
+    check_int(history_end(w, RESULT_PASSED, 1, 1, 1, NULL, NULL), 0);
+    need_true(history_read(path, &h, NULL) == 0);
+    check_int((int64_t)h->n_events, THREADS * EVENTS + 10);
 }
 
 static const struct {
