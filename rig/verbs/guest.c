@@ -205,7 +205,7 @@ UNDO_ON_EACH(release_undo, release_one)
 /* PATH. The copy and the sum of what was made of it tell at the end whether anybody has written the
  * file since: what somebody repaired is left alone. */
 #define KEPT                                                                                       \
-    "file=$1\n"                                                                                    \
+    "file=$(readlink -f \"$1\")\n"                                                                 \
     "dir=/var/lib/fleetrig/intact/$(printf %s \"$file\" | sha256sum | cut -c 1-16)\n"
 
 static const char corrupt_script[] = KEPT
@@ -288,13 +288,15 @@ ACT_ON_EACH(remove_act, remove_one)
 
 const struct verb_impl verb_jump_clock = { .act = jump_act, .undo = set_clock_undo };
 const struct verb_impl verb_jump_clock_back = { .act = jump_back_act, .undo = set_clock_undo };
-const struct verb_impl verb_set_clock = { .act = set_clock_act };
+static const struct verb_impl *const jumps[] = { &verb_jump_clock, &verb_jump_clock_back, NULL };
+const struct verb_impl verb_set_clock = { .act = set_clock_act, .heals = jumps };
 const struct verb_impl verb_clock_within = { .check = clock_check };
 const struct verb_impl verb_fill_disk = { .act = fill_act, .undo = unfill_undo };
 static const struct verb_impl *const fillings[] = { &verb_fill_disk, NULL };
 const struct verb_impl verb_free_disk = { .act = unfill_act, .heals = fillings };
 const struct verb_impl verb_press_memory = { .act = press_act, .undo = release_undo };
-const struct verb_impl verb_free_memory = { .act = release_act };
+static const struct verb_impl *const pressures[] = { &verb_press_memory, NULL };
+const struct verb_impl verb_free_memory = { .act = release_act, .heals = pressures };
 const struct verb_impl verb_corrupt = { .act = corrupt_act, .undo = mend_undo };
 static const struct verb_impl *const damages[] = { &verb_corrupt, NULL };
 const struct verb_impl verb_mend = { .act = mend_act, .heals = damages };

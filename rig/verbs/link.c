@@ -56,7 +56,7 @@ static int link_up(struct verb_run *run, const struct sentence *s, const char *d
 
 UNDO_ON_EACH(cut_undo, link_up)
 
-/* One that is off or paused cannot show it. */
+/* One that is off cannot show it. */
 static int await_greeting(struct verb_run *run, const char *device, char note[static SAMPLE_MAX],
                           struct err **err)
 {
@@ -64,8 +64,8 @@ static int await_greeting(struct verb_run *run, const char *device, char note[st
     int64_t start = clock_mono_ms();
     int r;
 
-    if (!machine_powered(m, device) || machine_paused(m, device))
-        return noted(note, "the machine does not run, nothing can answer yet");
+    if (!machine_powered(m, device))
+        return noted(note, "the machine is off");
     while (!machine_greets(m, device, GREETING_MS)) {
         if ((r = supervisor_interrupted(lab_supervisor(run->lab), err)) < 0 ||
             (r = lab_check(run->lab, err)) < 0)
@@ -246,11 +246,13 @@ static int heal_one(struct verb_run *run, const struct sentence *s, const char *
                     char note[static SAMPLE_MAX], struct err **err)
 {
     char nothing[SAMPLE_MAX];
-    int r = link_up(run, s, device, note, err);
+    int r;
 
-    if (r < 0 || (r = await_greeting(run, device, note, err)) < 0 ||
-        !machine_powered(lab_machines(run->lab), device) ||
-        machine_paused(lab_machines(run->lab), device))
+    if (machine_paused(lab_machines(run->lab), device))
+        return err_new(err, EBUSY, "the machine is paused: resume it first");
+    if ((r = link_up(run, s, device, note, err)) < 0 ||
+        (r = await_greeting(run, device, note, err)) < 0 ||
+        !machine_powered(lab_machines(run->lab), device))
         return r;
     return script_on_device(run, device, clear_script, ARGV(NULL), SCRIPT_MS, nothing, err);
 }
@@ -314,5 +316,11 @@ const struct verb_impl verb_slow_link = { .act = slow_act, .undo = slow_undo };
 const struct verb_impl verb_jitter_link = { .act = jitter_act, .undo = slow_undo };
 const struct verb_impl verb_lose_packets = { .act = lose_act, .undo = lose_undo };
 const struct verb_impl verb_limit_link = { .act = limit_act, .undo = limit_undo };
-static const struct verb_impl *const links[] = { &verb_cut_link, NULL };
+static const struct verb_impl *const links[] = { &verb_cut_link,
+                                                 &verb_flap_link,
+                                                 &verb_slow_link,
+                                                 &verb_jitter_link,
+                                                 &verb_lose_packets,
+                                                 &verb_limit_link,
+                                                 NULL };
 const struct verb_impl verb_heal_link = { .act = heal_act, .heals = links };
