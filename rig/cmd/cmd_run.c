@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -339,9 +338,17 @@ static bool in_order(const struct all *all)
     return all->n_jobs == 1 && all->rounds == 1;
 }
 
+static void say_healed(const char *line, void *userdata)
+{
+    fprintf(userdata, "healed: %s\n", line);
+}
+
 /* A folder that somebody chose is theirs to tidy. */
 static void make_room(const struct all *all)
 {
+    size_t n = 0;
+
+    run_folders_heal(all->runs_dir, /* dry= */ false, say_healed, all->out, &n);
     if (!verbs_value(all->args, "report-dir"))
         run_folders_prune(all->runs_dir, (size_t)all->settings->keep_runs - 1);
 }

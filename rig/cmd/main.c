@@ -45,6 +45,16 @@ static const struct verbs_command commands[] = {
       .options = cmd_list_options,
       .complete = "none",
       .run = cmd_list },
+    { .name = "heal",
+      .arguments = "",
+      .help = "take back what dead runs left",
+      .details = "A rig that was killed, or whose host went down, leaves processes, machines and "
+                 "folders behind. Each run keeps a ledger of them; this ends and removes "
+                 "what the ledgers of dead runs name, and says each thing. Running it again does "
+                 "nothing. 'rig run' does the same before it begins.",
+      .options = cmd_heal_options,
+      .complete = "none",
+      .run = cmd_heal },
     { .name = "verbs",
       .arguments = "",
       .min = 0,

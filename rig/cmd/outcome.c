@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "rig/cmd/runs.h"
 
 static enum result result_of(int code)
 {
@@ -53,7 +54,7 @@ void outcome_take(struct outcome *o, struct one_run *run)
 void outcome_read(struct outcome *o, const char *scenario, const char *folder, int code,
                   const char *words)
 {
-    CLEANUP_FREE char *path = xasprintf("%s/history.jsonl", folder), *failure = NULL;
+    CLEANUP_FREE char *path = xasprintf("%s/" RUN_HISTORY, folder), *failure = NULL;
 
     *o = (struct outcome){ .scenario = scenario,
                            .folder = xstrdup(folder),

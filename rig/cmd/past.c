@@ -2,12 +2,12 @@
 
 #include "rig/cmd/past.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/cmd/runs.h"
 #include "rig/run/history.h"
 
 #define RUNS_MAX 60 /* newest folders that are looked into */
@@ -41,7 +41,7 @@ static void learn(struct past *p, const char *scenario, const char *step, int64_
 
 static void read_run(struct past *p, const char *dir, const char *name)
 {
-    CLEANUP_FREE char *path = xasprintf("%s/%s/history.jsonl", dir, name);
+    CLEANUP_FREE char *path = xasprintf("%s/%s/" RUN_HISTORY, dir, name);
     CLEANUP(history_free) struct history *h = NULL;
 
     if (history_read(path, &h, NULL) < 0 || !h->ended || h->result.result != RESULT_PASSED)
@@ -54,18 +54,9 @@ static void read_run(struct past *p, const char *dir, const char *name)
 struct past *past_read(const char *dir)
 {
     struct past *p = xcalloc(1, sizeof(*p));
-    CLEANUP_STRV char **names = NULL;
-    DIR *d = opendir(dir);
-    size_t n;
+    CLEANUP_STRV char **names = run_folders_list(dir);
+    size_t n = strv_len(names);
 
-    if (!d)
-        return p;
-    for (struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] != '.')
-            strv_add(&names, e->d_name);
-    closedir(d);
-    strv_sort(names);
-    n = strv_len(names);
     for (size_t i = n > RUNS_MAX ? n - RUNS_MAX : 0; i < n; i++)
         read_run(p, dir, names[i]);
     return p;

@@ -17,6 +17,7 @@
 #include "base/strv.h"
 
 #define LOCK_NAME "lock"
+#define STILLBORN_S 3600
 
 /* A held lock on a run's folder, -1 when its run lasts, or is no run's. */
 static int lock_folder(const char *path, int flags)
@@ -120,21 +121,29 @@ char **run_folders_list(const char *dir)
     return names;
 }
 
+/* One whose process died before it could lock it stays empty. */
+static void remove_stillborn(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && clock_wall_ms() / 1000 - st.st_mtime > STILLBORN_S)
+        rmdir(path);
+}
+
 void run_folders_prune(const char *dir, size_t keep)
 {
     CLEANUP_STRV char **names = run_folders_list(dir);
     size_t n = strv_len(names);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i + keep < n; i++) {
         CLEANUP_FREE char *path = xasprintf("%s/%s", dir, names[i]);
+        CLEANUP_FREE char *lab = xasprintf("%s/lab", path);
         CLEANUP_CLOSE int fd = lock_folder(path, 0);
 
         if (fd < 0)
-            continue;
-        if (n - i > keep)
+            remove_stillborn(path);
+        else if (!file_exists(lab))
             dir_remove(path, NULL);
-        else
-            remove_lab(path);
     }
 }
 
@@ -219,4 +228,66 @@ int run_folder_find(const char *dir, const char *wanted, char **ret, struct err 
         return no_run(dir, wanted, err);
     *ret = xasprintf("%s/%s", dir, begins ? begins : scenario);
     return 0;
+}
+
+/* --- What dead runs left --------------------------------------------------------------------- */
+
+struct healed {
+    heal_told *told;
+    void *userdata;
+    const char *path;
+    bool named; /* whose things they are was told */
+};
+
+static void on_healed(const char *line, void *userdata)
+{
+    struct healed *h = userdata;
+    CLEANUP_FREE char *text = xasprintf("  %s", line);
+
+    if (!h->named)
+        h->told(h->path, h->userdata);
+    h->named = true;
+    h->told(text, h->userdata);
+}
+
+/* The lab of a run whose lock is ours. */
+static int heal_one(struct healed *h, bool dry, size_t *n)
+{
+    CLEANUP_FREE char *lab = xasprintf("%s/lab", h->path), *line = NULL, *why = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+    size_t left = 0;
+
+    if (!file_exists(lab))
+        return 0;
+    if (heal(lab, dry, on_healed, h, &left, &err) >= 0) {
+        line = xasprintf("%s %s", dry ? "would remove" : "removing", lab);
+        on_healed(line, h);
+        left++;
+        if (!dry)
+            dir_remove(lab, &err);
+    }
+    *n += left;
+    if (!err)
+        return 0;
+    why = err_text_full(err);
+    on_healed(why, h);
+    return -EBUSY;
+}
+
+int run_folders_heal(const char *dir, bool dry, heal_told *told, void *userdata, size_t *ret_n)
+{
+    CLEANUP_STRV char **names = run_folders_list(dir);
+    size_t n = 0;
+    int r = 0;
+
+    for (char **name = names; name && *name; name++) {
+        CLEANUP_FREE char *path = xasprintf("%s/%s", dir, *name);
+        CLEANUP_CLOSE int fd = lock_folder(path, 0);
+        struct healed h = { .told = told, .userdata = userdata, .path = path };
+
+        if (fd >= 0 && heal_one(&h, dry, &n) < 0)
+            r = -EBUSY;
+    }
+    *ret_n = n;
+    return r;
 }

@@ -3,15 +3,16 @@
 
 /*
  * Folders of runs: DIR/<UTC time>-<scenario>-<process>/, which sort by time, with history.jsonl, what
- * is made from it (junit.xml, result.tap, summary.txt), on failure evidence/, and lab/ while the lab stands. The lock of a folder is held while its run
- * lasts, so others leave it alone; what a dead run left of its lab goes when the next one begins.
+ * is made from it (junit.xml, result.tap, summary.txt), on failure evidence/, and lab/ while the lab
+ * stands. The lock of a folder is held while its run lasts, so others leave it alone; what a dead run
+ * left is taken back before the next one begins.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
-#include "base/err.h"
+#include "rig/lab/heal.h"
 
 #define RUN_HISTORY "history.jsonl"
 
@@ -31,7 +32,7 @@ int run_folder_new(const char *dir, const char *scenario, struct run_folder **re
 void run_folder_free(struct run_folder *f);
 DEFINE_CLEANUP(struct run_folder *, run_folder_free)
 
-/* Removes the oldest finished runs beyond `keep`, and labs of dead runs. What cannot be removed is
+/* Removes the oldest finished runs beyond `keep`, but none that left a lab. What cannot be removed is
  * left. */
 void run_folders_prune(const char *dir, size_t keep);
 
@@ -43,3 +44,8 @@ char **run_folders_list(const char *dir);
 int run_folder_find(const char *dir, const char *wanted, char **ret, struct err **err);
 /* Whether its run goes on. */
 bool run_folder_lives(const char *path);
+
+/* Takes back what dead runs in `dir` left (rig/lab/heal.h), their labs included, and tells each thing;
+ * what went wrong is told, too. Fills in *ret_n with the number of things that were left. The result
+ * is 0 when nothing is left now; -EBUSY otherwise. With `dry` it is only told. */
+int run_folders_heal(const char *dir, bool dry, heal_told *told, void *userdata, size_t *ret_n);
