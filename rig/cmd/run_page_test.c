@@ -46,7 +46,9 @@ TEST(the_page_shows_the_texts_of_the_evidence)
     evidence(folder, "machines/edge-1/console.log", "Debian\n");
     text = page_of(folder);
     check_has(text, "it knows *** &amp; more");
-    check_has(text, "<span class=\"mono\">edge-1/console.log</span>");
+    check_has(
+            text,
+            "<details><summary>edge-1</summary>\n<details class=\"texts\"><summary><span class=\"mono\">console.log</span>");
 }
 
 TEST(links_and_what_is_no_file_are_left_alone)

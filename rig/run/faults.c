@@ -75,9 +75,14 @@ static bool heals(const struct sentence *action, const struct sentence *fault)
 
 void faults_healed_by(struct session *s, const struct sentence *sentence)
 {
-    for (size_t i = s->n_faults; i-- > 0;)
-        if (heals(sentence, s->faults[i].sentence))
-            forget(s, i);
+    CLEANUP_FREE char *by = xasprintf("by: %s", sentence->text);
+
+    for (size_t i = s->n_faults; i-- > 0;) {
+        if (!heals(sentence, s->faults[i].sentence))
+            continue;
+        tell_acted(s, s->faults[i].sentence, "undo", by);
+        forget(s, i);
+    }
 }
 
 int fault_undo(struct session *s, size_t i, struct err **err)

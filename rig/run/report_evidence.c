@@ -174,20 +174,47 @@ static void add_text(const struct view *v, const struct report_text *t, const ch
     html_addf(&v->html, "</details>\n");
 }
 
+/* The folder of a name, its length; 0 when it is in none. */
+static size_t folder_len(const char *name)
+{
+    const char *slash = strchr(name, '/');
+
+    return slash ? (size_t)(slash - name) : 0;
+}
+
+/* What is of one device is folded together. */
+static void turn_to(const struct view *v, char **folder, const char *name)
+{
+    CLEANUP_FREE char *next = folder_len(name) ? xstrndup(name, folder_len(name)) : NULL;
+
+    if (str_eq(*folder, next))
+        return;
+    if (*folder)
+        html_addf(&v->html, "</details>\n");
+    if (next)
+        html_addf(&v->html, "<details><summary>%s</summary>\n", next);
+    replace_str(folder, next);
+}
+
 static void add_group(const struct view *v, size_t group, size_t *left)
 {
+    CLEANUP_FREE char *folder = NULL;
     bool any = false;
 
     for (size_t i = 0; i < v->in->n_texts; i++) {
         const struct report_text *t = &v->in->texts[i];
+        const char *name = t->path + strlen(groups[group].prefix);
 
         if (t->size == 0 || !in_group(t, group))
             continue;
         if (!any)
             html_addf(&v->html, "<h3>%s</h3>\n", groups[group].title);
         any = true;
-        add_text(v, t, t->path + strlen(groups[group].prefix), left);
+        turn_to(v, &folder, name);
+        add_text(v, t, folder ? name + strlen(folder) + 1 : name, left);
     }
+    if (folder)
+        html_addf(&v->html, "</details>\n");
 }
 
 void report_evidence(const struct view *v)

@@ -399,14 +399,44 @@ static void add_notes(const struct view *v)
 
 /* --- The end --------------------------------------------------------------------------------- */
 
+/* A word of a shell. */
+static void add_word(const struct view *v, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./=:,+@%";
+
+    CLEANUP_BUF struct buf quoted = BUF_INIT(64 * 1024);
+
+    if (*word && strspn(word, plain) == strlen(word)) {
+        html_addf(&v->html, " %s", word);
+        return;
+    }
+    for (const char *c = word; *c; c++)
+        buf_adds(&quoted, *c == '\'' ? "'\\''" : (char[]){ *c, '\0' });
+    html_addf(&v->html, " '%s'", buf_str(&quoted));
+}
+
+static void add_again(const struct view *v)
+{
+    const struct history_run *r = &v->h->run;
+
+    if (!r->path || !*r->path)
+        return;
+    html_addf(&v->html, "<section><h2>Run it again</h2>\n<pre>rig run");
+    add_word(v, r->path);
+    for (char **variable = r->variables; variable && *variable; variable++) {
+        html_addf(&v->html, " --set");
+        add_word(v, *variable);
+    }
+    html_addf(&v->html, "</pre></section>\n");
+}
+
 static void add_foot(const struct view *v)
 {
     const struct history *h = v->h;
     char down[32], cpu[32];
 
-    if (h->run.path)
-        html_addf(&v->html, "<section><h2>Run it again</h2>\n<pre>rig run %s</pre></section>\n",
-                  h->run.path);
+    add_again(v);
     html_addf(&v->html, "<footer>");
     if (h->ended)
         html_addf(&v->html,

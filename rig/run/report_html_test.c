@@ -365,6 +365,19 @@ TEST(a_run_that_died)
     check_has(text, "<dt>last heard of after</dt><dd>52.0s</dd>");
 }
 
+TEST(the_command_to_run_it_again_can_be_pasted)
+{
+    struct history h = failed_history();
+    char *odd[] = { (char[]){ "image=v1" }, (char[]){ "say=it's <b> $HOME" }, NULL };
+    CLEANUP_FREE char *text = NULL;
+
+    h.run.path = (char[]){ "my scenarios/a.yml" };
+    h.run.variables = odd;
+    text = page("again", &h, NULL, 0);
+    check_has(text, "<pre>rig run 'my scenarios/a.yml' --set image=v1 --set "
+                    "'say=it'\\''s &lt;b&gt; $HOME'</pre>");
+}
+
 TEST(a_run_of_which_nothing_is_known)
 {
     struct history h = { .run = { .scenario = (char *)"x" } };
