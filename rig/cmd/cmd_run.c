@@ -134,17 +134,16 @@ static bool load(struct all *all)
 static char *unmet_need(const struct all *all, const struct scenario *s)
 {
     const struct host_places places = { .root = all->place->root, .cache = all->place->cache };
-    char *why = NULL;
+    CLEANUP_FREE char *why = NULL;
 
-    for (char **need = s->needs; need && *need; need++)
+    for (char **need = s->needs; need && *need; need++) {
         if (!host_has(&places, *need, &why))
             return xasprintf("needs %s: %s", *need, why);
-        else
-            free(steal_ptr(why));
+        replace_str(&why, NULL);
+    }
     /* Nobody asked for this machine type but a matrix. */
     if (s->arch && str_eq(s->arch, "aarch64") && !host_has(&places, "aarch64", &why))
         return xasprintf("needs aarch64: %s", why);
-    free(why);
     return NULL;
 }
 

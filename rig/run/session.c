@@ -99,7 +99,6 @@ static int act_one(struct session *s, const struct sentence *action, char note[s
     if ((fault && (r = fault_open(s, action, err)) < 0) ||
         (r = action->verb->impl->act(&s->run, action, note, err)) < 0)
         return r;
-    faults_healed_by(s, action);
     if (fault)
         s->run.fault_wall_ms = clock_wall_ms();
     return 0;
@@ -122,6 +121,7 @@ static enum state act(struct session *s, const struct step *step)
             return interrupted(s) ? INTERRUPTED : FAILED;
         }
         tell_acted(s, action, verb_kind_text(action->verb->kind), note);
+        faults_healed_by(s, action);
     }
     return GOING;
 }
