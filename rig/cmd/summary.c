@@ -35,22 +35,33 @@ static const char *remark(const struct history *h, const struct step_result *ste
     return step->number > 0 && is_recovery(h, step) ? "recovery: power on to all of it so" : "";
 }
 
-/* Each phase that ended, in the order in which they began. */
+/* When the phase that began at event `i` ended; one that did not has gone on until the lab failed. */
+static int64_t phase_end_ms(const struct history *h, size_t i, bool *ret_ended)
+{
+    for (size_t j = i + 1; j < h->n_events; j++) {
+        const struct history_event *e = &h->events[j];
+
+        *ret_ended = e->kind == HISTORY_PHASE;
+        if (e->kind == HISTORY_STEP ||
+            (*ret_ended && str_eq(e->what, "end") && str_eq(e->text, h->events[i].text)))
+            return e->at_ms;
+    }
+    *ret_ended = false;
+    return h->events[h->n_events - 1].at_ms;
+}
+
+/* In the order in which they began. */
 static void add_phases(const struct history *h, struct buf *out)
 {
     for (size_t i = 0; i < h->n_events; i++) {
         const struct history_event *begin = &h->events[i];
-        int64_t end_ms = begin->at_ms;
+        int64_t end_ms;
+        bool ended;
 
         if (begin->kind != HISTORY_PHASE || !str_eq(begin->what, "begin"))
             continue;
-        for (size_t j = i + 1; j < h->n_events; j++)
-            if (h->events[j].kind == HISTORY_PHASE && str_eq(h->events[j].what, "end") &&
-                str_eq(h->events[j].text, begin->text)) {
-                end_ms = h->events[j].at_ms;
-                break;
-            }
-        add_row(out, 2, begin->text, end_ms - begin->at_ms, "");
+        end_ms = phase_end_ms(h, i, &ended);
+        add_row(out, 2, begin->text, end_ms - begin->at_ms, ended ? "" : "did not end");
     }
 }
 

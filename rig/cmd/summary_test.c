@@ -26,6 +26,8 @@ TEST(a_summary_tells_where_the_time_went)
         { 100, HISTORY_PHASE, none, (char[]){ "begin" }, machine, none, 0 },
         { 200, HISTORY_PHASE, none, (char[]){ "end" }, artefacts, none, 0 },
         { 24100, HISTORY_PHASE, none, (char[]){ "end" }, machine, none, 0 },
+        { 24200, HISTORY_PHASE, none, (char[]){ "begin" }, (char[]){ "machine edge-2" }, none, 0 },
+        { 30000, HISTORY_STEP, none, (char[]){ "failed" }, (char[]){ "lab" }, none, 0 },
         { 35000, HISTORY_ACTION, none, (char[]){ "fault" }, (char[]){ "restore power of edge-1" },
           none, 2 },
     };

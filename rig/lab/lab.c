@@ -34,11 +34,6 @@
 
 /* --- phases ---------------------------------------------------------------------------------- */
 
-static int64_t now(const struct lab *lab)
-{
-    return clock_mono_ms() - lab->began_ms;
-}
-
 __attribute__((format(printf, 2, 3))) static void say(struct lab *lab, const char *fmt, ...)
 {
     char line[512];
@@ -64,30 +59,22 @@ static void tell_phase(struct lab *lab, const char *name, bool end)
 __attribute__((format(printf, 2, 3))) static size_t phase_begin(struct lab *lab, const char *fmt,
                                                                 ...)
 {
-    struct lab_phase *p;
+    char *name;
     va_list ap;
 
     lab->phases = grow(lab->phases, lab->n_phases, &lab->cap_phases, sizeof(*lab->phases));
-    p = &lab->phases[lab->n_phases];
-    *p = (struct lab_phase){ .start_ms = now(lab), .end_ms = now(lab) };
+    name = lab->phases[lab->n_phases];
     va_start(ap, fmt);
-    vsnprintf(p->name, sizeof(p->name), fmt, ap);
+    vsnprintf(name, sizeof(*lab->phases), fmt, ap);
     va_end(ap);
-    say(lab, "%s", p->name);
-    tell_phase(lab, p->name, /* end= */ false);
+    say(lab, "%s", name);
+    tell_phase(lab, name, /* end= */ false);
     return lab->n_phases++;
 }
 
 static void phase_end(struct lab *lab, size_t phase)
 {
-    lab->phases[phase].end_ms = now(lab);
-    tell_phase(lab, lab->phases[phase].name, /* end= */ true);
-}
-
-size_t lab_phases(const struct lab *lab, const struct lab_phase **ret)
-{
-    *ret = lab->phases;
-    return lab->n_phases;
+    tell_phase(lab, lab->phases[phase], /* end= */ true);
 }
 
 /* --- artefacts ------------------------------------------------------------------------------- */
@@ -471,7 +458,6 @@ int lab_up(struct lab *lab, struct err **err)
 {
     int r;
 
-    lab->began_ms = clock_mono_ms();
     if ((r = get_artefacts(lab, err)) < 0 || (r = switch_on(lab, err)) < 0 ||
         (r = start_servers(lab, err)) < 0)
         return r;

@@ -89,13 +89,6 @@ int lab_address(struct lab *lab, const char *component, char **ret, struct err *
 /* 0 while everything that should run does; else what died and its last words. */
 int lab_check(struct lab *lab, struct err **err);
 
-/* Where time went, for the report: name and milliseconds of each phase since lab_up() began. */
-struct lab_phase {
-    char name[64];
-    int64_t start_ms, end_ms; /* since lab_up() began */
-};
-size_t lab_phases(const struct lab *lab, const struct lab_phase **ret);
-
 /* Copies what explains a failure into `dir`, readable by its owner only: consoles, component logs,
  * journals of guests that answer, last seen objects and keys. Goes on when one cannot be had; what is
  * missing is noted in `dir`/missing.txt. */

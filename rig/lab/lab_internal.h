@@ -41,8 +41,7 @@ struct lab {
 
     bool component_failed;
 
-    int64_t began_ms;
-    struct lab_phase *phases;
+    char (*phases)[64]; /* names of those that began */
     size_t n_phases, cap_phases;
 };
 
