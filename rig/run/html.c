@@ -22,9 +22,18 @@ void html_text(const struct html *h, const char *text, size_t len)
 static void add_string(const struct html *h, const char *text, bool attribute)
 {
     CLEANUP_BUF struct buf plain = BUF_INIT(TEXT_MAX);
+    size_t len;
 
     redact(&plain, text, strlen(text), h->secrets);
-    report_xml(h->out, buf_str(&plain), plain.len, attribute);
+    if (plain.len <= HTML_TEXT_MAX) {
+        report_xml(h->out, buf_str(&plain), plain.len, attribute);
+        return;
+    }
+    len = HTML_TEXT_MAX;
+    while ((plain.data[len] & 0xc0) == 0x80 && len > HTML_TEXT_MAX - 4) /* between characters */
+        len--;
+    report_xml(h->out, buf_str(&plain), len, attribute);
+    buf_adds(h->out, " ...");
 }
 
 /* One conversion that is not %s. */

@@ -6,6 +6,8 @@
 
 #include "base/buf.h"
 
+#define HTML_TEXT_MAX 4096 /* bytes of one %s; what is longer is cut */
+
 struct html {
     struct buf *out;
     char *const *secrets; /* strv, may be NULL */

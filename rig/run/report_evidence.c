@@ -41,7 +41,7 @@ static void add_observed_row(const struct view *v, const json_t *row)
 /* Those that differ are shown; the others are folded away. */
 static void add_observed_table(const struct view *v, const json_t *rows, bool differing)
 {
-    size_t n = 0, i;
+    size_t n = 0, left = 0, i;
     const json_t *row;
 
     html_addf(&v->html,
@@ -50,13 +50,17 @@ static void add_observed_table(const struct view *v, const json_t *rows, bool di
               "</thead><tbody>\n");
     json_array_foreach(rows, i, row)
     {
-        if (json_is_string(json_object_get(row, "differs")) == differing && n++ < ROWS_MAX)
+        if (json_is_string(json_object_get(row, "differs")) != differing)
+            continue;
+        if (n++ >= ROWS_MAX || !view_room(v, ROOM_OBSERVED))
+            left++;
+        else
             add_observed_row(v, row);
     }
     html_addf(&v->html, "</tbody></table></div>\n");
-    if (n > ROWS_MAX)
+    if (left > 0)
         html_addf(&v->html, "<p class=\"muted\">%zu more stand in " REPORT_OBSERVED ".</p>\n",
-                  n - ROWS_MAX);
+                  left);
 }
 
 static void add_observed(const struct view *v, const json_t *rows)
@@ -205,7 +209,7 @@ static void add_group(const struct view *v, size_t group, size_t *left)
         const struct report_text *t = &v->in->texts[i];
         const char *name = t->path + strlen(groups[group].prefix);
 
-        if (t->size == 0 || !in_group(t, group))
+        if (t->size == 0 || !in_group(t, group) || !view_room(v, ROOM_TEXTS))
             continue;
         if (!any)
             html_addf(&v->html, "<h3>%s</h3>\n", groups[group].title);

@@ -175,7 +175,7 @@ static void add_closest(const struct view *v, const struct step_result *r)
               "<h3>Closest to it</h3><p>After %s of waiting %zu of %zu held at the same time, but "
               "not</p><ul>",
               view_time(r->closest_ms, at), r->closest_held, r->n_checks);
-    for (char *const *m = r->closest_missed; m && *m; m++)
+    for (char *const *m = r->closest_missed; m && *m && view_room(v, ROOM_HEAD); m++)
         html_addf(&v->html, "<li>%s</li>", *m);
     html_addf(&v->html, "</ul>\n");
 }
@@ -185,7 +185,7 @@ static void add_deaths(const struct view *v)
     bool any = false;
     char at[32];
 
-    for (size_t i = 0; i < v->h->n_events; i++) {
+    for (size_t i = 0; i < v->h->n_events && view_room(v, ROOM_HEAD); i++) {
         const struct history_event *e = &v->h->events[i];
 
         if (e->kind != HISTORY_LANE || !str_eq(e->what, "died"))
@@ -226,10 +226,10 @@ static void add_failure(const struct view *v)
         html_addf(&v->html, "<pre>%s</pre>\n", s->result->failure);
     /* What is not so comes first. */
     for (size_t i = 0; i < s->result->n_checks; i++)
-        if (s->result->checks[i].verdict != VERDICT_YES)
+        if (s->result->checks[i].verdict != VERDICT_YES && view_room(v, ROOM_HEAD))
             add_check(v, &s->result->checks[i]);
     for (size_t i = 0; i < s->result->n_checks; i++)
-        if (s->result->checks[i].verdict == VERDICT_YES)
+        if (s->result->checks[i].verdict == VERDICT_YES && view_room(v, ROOM_HEAD))
             add_check(v, &s->result->checks[i]);
     add_closest(v, s->result);
     add_deaths(v);
@@ -296,7 +296,7 @@ static void add_story(const struct view *v, const struct view_step *s)
     for (size_t i = 0; i < v->h->n_events; i++) {
         const struct history_event *e = &v->h->events[i];
 
-        if (!is_of(e, s) || (skip && skip--))
+        if (!is_of(e, s) || (skip && skip--) || !view_room(v, ROOM_STORIES))
             continue;
         add_action(v, e);
     }
@@ -318,26 +318,38 @@ static void add_step(const struct view *v, const struct view_step *s)
     if (s != view_failed(v)) { /* of that one it stands above */
         if (r->failure)
             html_addf(&v->html, "<pre>%s</pre>\n", r->failure);
-        for (size_t i = 0; i < r->n_checks; i++)
+        for (size_t i = 0; i < r->n_checks && view_room(v, ROOM_STORIES); i++)
             add_check(v, &r->checks[i]);
     }
     add_story(v, s);
     html_addf(&v->html, "</details>\n");
 }
 
+/* What is left out of a part that is full. */
+static void add_rest(const struct view *v, size_t n, const char *what)
+{
+    if (n > 0)
+        html_addf(&v->html, "<p class=\"muted\">%zu more %s stand in history.jsonl.</p>\n", n,
+                  what);
+}
+
 static void add_steps(const struct view *v)
 {
+    size_t i;
+
     html_addf(
             &v->html,
             "<section><h2>Steps</h2>\n<div class=\"wide\"><table><thead><tr>"
             "<th class=\"num\">#</th><th>step</th><th>result</th><th class=\"num\">began</th>"
             "<th class=\"num\">took</th><th class=\"num limit\">limit</th></tr></thead><tbody>\n");
-    for (size_t i = 0; i < v->n_steps; i++)
+    for (i = 0; i < v->n_steps && view_room(v, ROOM_STEPS); i++)
         add_row(v, &v->steps[i]);
-    html_addf(&v->html, "</tbody></table></div></section>\n<section><h2>What each step did and "
-                        "saw</h2>\n");
-    for (size_t i = 0; i < v->n_steps; i++)
+    html_addf(&v->html, "</tbody></table></div>");
+    add_rest(v, v->n_steps - i, "steps");
+    html_addf(&v->html, "</section>\n<section><h2>What each step did and saw</h2>\n");
+    for (i = 0; i < v->n_steps && view_room(v, ROOM_STORIES); i++)
         add_step(v, &v->steps[i]);
+    add_rest(v, v->n_steps - i, "steps");
     html_addf(&v->html, "</section>\n");
 }
 
@@ -357,7 +369,7 @@ static void add_phases(const struct view *v)
     bool any = false;
     char at[32], took[32];
 
-    for (size_t i = 0; i < v->h->n_events; i++) {
+    for (size_t i = 0; i < v->h->n_events && view_room(v, ROOM_NOTES); i++) {
         const struct history_event *e = &v->h->events[i], *end;
 
         if (e->kind != HISTORY_PHASE || !str_eq(e->what, "begin"))
@@ -383,7 +395,7 @@ static void add_notes(const struct view *v)
     bool any = false;
     char at[32];
 
-    for (size_t i = 0; i < v->h->n_events; i++) {
+    for (size_t i = 0; i < v->h->n_events && view_room(v, ROOM_NOTES); i++) {
         const struct history_event *e = &v->h->events[i];
 
         if (e->kind != HISTORY_NOTE || str_eq(e->what, "evidence") || str_eq(e->what, "down"))
@@ -424,7 +436,8 @@ static void add_again(const struct view *v)
         return;
     html_addf(&v->html, "<section><h2>Run it again</h2>\n<pre>rig run");
     add_word(v, r->path);
-    for (char **variable = r->variables; variable && *variable; variable++) {
+    for (char **variable = r->variables; variable && *variable && view_room(v, ROOM_TEXTS);
+         variable++) {
         html_addf(&v->html, " --set");
         add_word(v, *variable);
     }

@@ -10,62 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
-
-/* --- Is it well-formed? ---------------------------------------------------------------------- */
-
-#define DEPTH_MAX 64
-
-/* The first complaint about a text that should be well-formed XML: tags balanced, attributes in
- * double quotes, no stray & or <. NULL when there is none. The caller frees it. */
-static char *complaint(const char *text)
-{
-    char open[DEPTH_MAX][32];
-    size_t depth = 0;
-
-    while (*text) {
-        char name[32] = "";
-        const char *end;
-        size_t len;
-
-        if (*text == '&') {
-            len = strcspn(text, "; \n<");
-            if (text[len] != ';' || len > 8)
-                return xasprintf("a stray &: %.40s", text);
-        }
-        if (*text == '>')
-            return xasprintf("a stray >: %.40s", text);
-        if (*text != '<') {
-            text++;
-            continue;
-        }
-        if (str_starts(text, "<!DOCTYPE html>")) {
-            text += strlen("<!DOCTYPE html>");
-            continue;
-        }
-        end = text + 1;
-        for (bool quoted = false; *end && (quoted || *end != '>'); end++) {
-            quoted ^= *end == '"';
-            if (*end == '<' || (*end == '=' && !quoted && end[1] != '"'))
-                return xasprintf("in a tag: %.60s", text);
-        }
-        if (!*end)
-            return xasprintf("a tag without an end: %.60s", text);
-        len = strcspn(text + 1 + (text[1] == '/'), " >/\n");
-        if (len == 0 || len >= sizeof(name))
-            return xasprintf("a tag without a name: %.40s", text);
-        memcpy(name, text + 1 + (text[1] == '/'), len);
-        if (text[1] == '/') {
-            if (depth == 0 || !str_eq(open[--depth], name))
-                return xasprintf("</%s> closes <%s>", name, open[depth]);
-        } else if (end[-1] != '/') {
-            if (depth == DEPTH_MAX)
-                return xstrdup("too deep");
-            memcpy(open[depth++], name, sizeof(name));
-        }
-        text = end + 1;
-    }
-    return depth ? xasprintf("<%s> is not closed", open[depth - 1]) : NULL;
-}
+#include "rig/run/report_html_test.h"
 
 TEST(the_checker_of_well_formed_text_finds_mistakes)
 {
@@ -487,6 +432,32 @@ TEST(many_devices_faults_and_long_logs_stay_within_bounds)
     check_has(text, "of 64.0 MiB; the whole is in");
     check_has(text, "more stand in history.jsonl");
     big_done(&b);
+}
+
+/* As large as a scenario may be, and larger. */
+TEST(however_much_there_is_to_say_every_part_is_there)
+{
+    struct history h = failed_history();
+    CLEANUP_FREE struct step_result *many = xcalloc(2000, sizeof(*many));
+    CLEANUP_FREE struct history_event *all = xcalloc(40000, sizeof(*all));
+    CLEANUP_FREE char *long_name = xmalloc(3000), *text = NULL;
+
+    memset(long_name, '"', 2999);
+    long_name[2999] = '\0';
+    for (size_t i = 0; i < 2000; i++)
+        many[i] = (struct step_result){ .name = long_name, .number = i + 1 };
+    for (size_t i = 0; i < 40000; i++)
+        all[i] = (struct history_event)EV((int64_t)i, ACTION, "", i % 2 ? "fault" : "do", long_name,
+                                          long_name, i / 20 + 1);
+    h.result = (struct run_result){ .result = RESULT_FAILED, .steps = many, .n_steps = 2000 };
+    h.events = all;
+    h.n_events = 40000;
+    text = page("huge", &h, texts, ARRAY_LEN(texts));
+    check_has(text, "There was more to draw than a page holds");
+    check_has(text, "more steps stand in history.jsonl");
+    check_has(text, "\u2260 runs another image");
+    check_has(text, "slow consumer");
+    check_has(text, "</footer>");
 }
 
 CHECK_MAIN()

@@ -111,6 +111,8 @@ static void lane_close(const struct view *v)
 
 static void draw_span(const struct view *v, const struct span *s, int y, int height)
 {
+    if (!view_room(v, ROOM_DRAWING))
+        return;
     html_addf(&v->html,
               "<svg x=\"%.2f%%\" y=\"%d\" width=\"%.2f%%\" height=\"%d\"><title>%s</title>"
               "<rect class=\"%s\" width=\"100%%\" height=\"100%%\" rx=\"2\"/>",
@@ -349,6 +351,8 @@ static void draw_tick(const struct view *v, const struct history_event *e, int y
     const char *path = "M0 -4L0 4";
     char at[32];
 
+    if (!view_room(v, ROOM_DRAWING))
+        return;
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
         if (str_eq(shapes[i].what, e->what))
             path = shapes[i].path;
@@ -366,7 +370,7 @@ static void shade(const struct lane *l, const struct spans *faults, int height)
     for (size_t i = 0; i < faults->n; i++) {
         const struct span *f = &faults->items[i];
 
-        if (f->to > f->from && view_mentions(f->label, l->name))
+        if (f->to > f->from && view_mentions(f->label, l->name) && view_room(l->v, ROOM_DRAWING))
             html_addf(&l->v->html,
                       "<rect class=\"shade\" x=\"%.2f%%\" y=\"0\" width=\"%.2f%%\" "
                       "height=\"%d\"/>",
@@ -513,7 +517,7 @@ static void add_events(const struct view *v)
               "<th class=\"num\">at</th><th>lane</th><th>what</th><th>text</th></tr></thead>"
               "<tbody>\n",
               all);
-    for (size_t i = 0; i < h->n_events && shown < EVENTS_MAX; i++) {
+    for (size_t i = 0; i < h->n_events && shown < EVENTS_MAX && view_room(v, ROOM_EVENTS); i++) {
         const struct history_event *e = &h->events[i];
 
         if (e->kind == HISTORY_SAMPLE)
@@ -548,6 +552,9 @@ void report_timeline(const struct view *v)
     for (char **lane = v->lanes; lane && *lane; lane++)
         draw_lane(v, *lane, &faults);
     html_addf(&v->html, "</div>\n");
+    if (!view_room(v, ROOM_DRAWING))
+        html_addf(&v->html, "<p class=\"muted\">There was more to draw than a page holds: it is in "
+                            "history.jsonl.</p>\n");
     draw_legend(v);
     add_events(v);
     html_addf(&v->html, "</section>\n");

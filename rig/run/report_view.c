@@ -18,6 +18,11 @@ const char *view_time(int64_t ms, char text[static 32])
     return duration_format(ms < 0 ? 0 : ms, text);
 }
 
+bool view_room(const struct view *v, size_t until)
+{
+    return v->html.out->len < until;
+}
+
 const char *view_mark(enum result result)
 {
     static const char *const marks[] = { "\u2713", "\u2717", "\u2013", "\u25a0" };

@@ -28,6 +28,19 @@ struct view { /* stays where it is: `h` points into it */
     char **lanes;    /* strv: devices, components, whatever else has events */
 };
 
+/* Bytes of the page after which its parts leave things out, each saying so: no part, however much it
+ * has to say, pushes out what comes behind it. */
+#define ROOM_HEAD (120 * 1024)
+#define ROOM_DRAWING (340 * 1024)
+#define ROOM_EVENTS (420 * 1024)
+#define ROOM_STEPS (520 * 1024)
+#define ROOM_STORIES (640 * 1024)
+#define ROOM_NOTES (700 * 1024)
+#define ROOM_OBSERVED (740 * 1024)
+#define ROOM_TEXTS (900 * 1024)
+/* Whether the page is still shorter. */
+bool view_room(const struct view *v, size_t until);
+
 void view_init(struct view *v, const struct report_html *in, struct buf *out);
 void view_done(struct view *v);
 
