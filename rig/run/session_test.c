@@ -114,6 +114,27 @@ TEST(the_ledger_covers_what_is_open)
     }
 }
 
+static void on_acted(const struct sentence *s, const char *what, const char *note, void *userdata)
+{
+    buf_addf(userdata, "%s %s [%s]; ", what, s->text, note);
+}
+
+TEST(a_fault_that_an_action_heals_has_ended_for_those_who_watch)
+{
+    struct buf told = BUF_INIT(1 << 16);
+    struct watcher watcher = { .acted = on_acted, .userdata = &told };
+    struct journal j;
+
+    journal_begin(&j);
+    j.play.config.watcher = &watcher;
+    play_step(&j.play, "cut-1", "", 0, 0);
+    play_step(&j.play, "fix-1", "", 0, 0);
+    play_run(&j.play);
+    check_str(buf_str(&told), "fault cut-1 [done]; do fix-1 [done]; undo cut-1 [by: fix-1]; ");
+    journal_end(&j);
+    buf_done(&told);
+}
+
 TEST(what_cannot_be_journalled_is_not_done)
 {
     struct journal j;
