@@ -3,7 +3,8 @@
 
 /*
  * For tests of the engine: verbs that play a script. A check's k-th look gives the k-th letter (the
- * last one again and again): y yes, n no, x never, e an error of looking. What happened, in order,
+ * last one again and again): y yes, n no, x never, e an error of looking, d what is asked does not
+ * run. What happened, in order,
  * is written down in `story`. "do-" and "cut-" begin actions and faults, "fix-" an action that
  * heals faults; what follows is their DEVICE, a list: "cut-1,2".
  */
@@ -94,6 +95,8 @@ PLAY int play_check(struct verb_run *run, const struct sentence *s, struct sampl
 
     told("%s%c", s->text, letter);
     world.fault_wall_ms = run->fault_wall_ms;
+    if (letter == 'd')
+        return err_new(err, EHOSTDOWN, "nats does not run");
     if (letter == 'e')
         return err_new(err, ETIMEDOUT, "no answer");
     ret->verdict = letter == 'y' ? VERDICT_YES : letter == 'x' ? VERDICT_NEVER : VERDICT_NO;

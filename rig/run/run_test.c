@@ -45,6 +45,14 @@ static const struct {
       RESULT_FAILED,
       "ay bn bx ay evidence",
       "can no longer become so: b" },
+    { "who is asked does not run",
+      "a b",
+      { "y", "nd" },
+      5000,
+      0,
+      RESULT_FAILED,
+      "ay bn bd ay evidence",
+      "can no longer become so: b" },
     { "the last round asks all",
       "a b c",
       { "n", "y", "n" },
@@ -399,6 +407,7 @@ static const struct {
 } invariants[] = {
     { "kept", "y", RESULT_PASSED, RESULT_PASSED, NULL },
     { "kept, and not always visible", "eyeee", RESULT_PASSED, RESULT_PASSED, NULL },
+    { "kept while who is asked does not run", "yddd", RESULT_PASSED, RESULT_PASSED, NULL },
     { "broken", "yn", RESULT_FAILED, RESULT_FAILED, "what must always be so was not" },
     { "never seen", "e", RESULT_FAILED, RESULT_FAILED, "never conclusively probed: z" },
 };

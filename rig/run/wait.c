@@ -10,6 +10,7 @@
  * the end of each round the checks that hold are counted: the best round is the closest miss.
  */
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 
@@ -94,15 +95,17 @@ static void remember(struct look *look, const struct sample *sample, bool blind)
     memcpy(c->last, sample->text, sizeof(c->last));
 }
 
-static void ask(struct session *s, struct look *look)
+/* `actions_done`: nobody switches on any more what is switched off. */
+static void ask(struct session *s, struct look *look, bool actions_done)
 {
     const struct verb_impl *impl = look->sentence->verb->impl;
     CLEANUP_ERR struct err *err = NULL;
     struct sample sample = { 0 };
-    bool blind = impl->check(&s->run, look->sentence, &sample, &err) < 0;
+    int r = impl->check(&s->run, look->sentence, &sample, &err);
+    bool down = r == -EHOSTDOWN && actions_done, blind = r < 0 && !down;
 
-    if (blind) {
-        sample.verdict = VERDICT_NO;
+    if (r < 0) {
+        sample.verdict = down ? VERDICT_NEVER : VERDICT_NO;
         snprintf(sample.text, sizeof(sample.text), "%s", err_text(err));
     }
     look->asked_at_ms = clock_mono_ms();
@@ -118,7 +121,7 @@ static void ask_check(struct session *s, struct look *look)
 {
     int64_t waited;
 
-    ask(s, look);
+    ask(s, look, /* actions_done= */ true);
     if (look->result->verdict != VERDICT_YES)
         s->last_no_ms = look->asked_at_ms;
     waited = clock_mono_ms() - s->began_ms;
@@ -137,7 +140,7 @@ static enum state look_at_always(struct session *s)
     for (size_t i = 0; i < s->always.n; i++) {
         struct look *look = &s->always.items[i];
 
-        ask(s, look);
+        ask(s, look, /* actions_done= */ false);
         if (look->result->verdict == VERDICT_YES || look->result->blind)
             continue;
         fail_step(s, "what must always be so was not: %s\nlast seen: %s", look->result->sentence,

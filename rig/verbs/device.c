@@ -48,8 +48,10 @@ static int look_reachable(struct verb_run *run, const char *device, const char *
         return seen(ret, VERDICT_NO, "its Device has no condition Reachable");
     status = json_path_str(c, "status");
     message = json_path_str(c, "message");
-    return seen(ret, str_eq(status, want) ? VERDICT_YES : VERDICT_NO, "Reachable=%s%s%s",
-                status ? status : "?", message ? ": " : "", message ? message : "");
+    seen(ret, str_eq(status, want) ? VERDICT_YES : VERDICT_NO, "Reachable=%s%s%s",
+         status ? status : "?", message ? ": " : "", message ? message : "");
+    look_without(run, "operator", ret);
+    return 0;
 }
 
 static int look_up(struct verb_run *run, const struct sentence *s, const char *device,

@@ -89,8 +89,11 @@ static int gone_check(struct verb_run *run, const struct sentence *s, struct sam
         return seen(ret, VERDICT_YES, "there is no such object");
     if (r < 0)
         return r;
-    if (json_path(object, "metadata.deletionTimestamp"))
-        return seen(ret, VERDICT_NO, "the object is being deleted and still has its finalizer");
+    if (json_path(object, "metadata.deletionTimestamp")) {
+        seen(ret, VERDICT_NO, "the object is being deleted and still has its finalizer");
+        look_without(run, "operator", ret);
+        return 0;
+    }
     return seen(ret, VERDICT_NO, "the object is there and nobody deletes it");
 }
 
@@ -115,14 +118,15 @@ static int aggregate_check(struct verb_run *run, const struct sentence *s, struc
         return seen(ret, VERDICT_NO, "the operator has written no aggregate yet");
     yes = observed == generation && json_path_int(a, "succeeded", -1) == succeeded &&
           json_path_int(a, "matchedDeviceCount", -1) == matched;
-    return seen(ret, yes ? VERDICT_YES : VERDICT_NO,
-                "%lld succeeded, %lld failed, %lld pending of %lld matched; "
-                "generation %lld, observed %lld",
-                (long long)json_path_int(a, "succeeded", -1),
-                (long long)json_path_int(a, "failed", -1),
-                (long long)json_path_int(a, "pending", -1),
-                (long long)json_path_int(a, "matchedDeviceCount", -1), (long long)generation,
-                (long long)observed);
+    seen(ret, yes ? VERDICT_YES : VERDICT_NO,
+         "%lld succeeded, %lld failed, %lld pending of %lld matched; "
+         "generation %lld, observed %lld",
+         (long long)json_path_int(a, "succeeded", -1), (long long)json_path_int(a, "failed", -1),
+         (long long)json_path_int(a, "pending", -1),
+         (long long)json_path_int(a, "matchedDeviceCount", -1), (long long)generation,
+         (long long)observed);
+    look_without(run, "operator", ret);
+    return 0;
 }
 
 const struct verb_impl verb_apply = { .act = apply_act };

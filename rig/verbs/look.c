@@ -104,10 +104,33 @@ bool look_is_off(struct verb_run *run, const char *device, struct sample *ret)
     return why != NULL;
 }
 
+/* What was stopped stays so for the rest of the step, too. */
+static int need_running(struct verb_run *run, const char *component, struct err **err)
+{
+    const struct supervisor *s = lab_supervisor(run->lab);
+
+    /* One that this lab has no process of is somebody else's. */
+    if (!supervisor_log(s, component) || supervisor_running(s, component))
+        return 0;
+    return err_new(err, EHOSTDOWN, "%s does not run", component);
+}
+
+void look_without(struct verb_run *run, const char *component, struct sample *ret)
+{
+    size_t len = strlen(ret->text);
+
+    if (ret->verdict != VERDICT_NO || need_running(run, component, NULL) == 0)
+        return;
+    ret->verdict = VERDICT_NEVER;
+    snprintf(ret->text + len, sizeof(ret->text) - len, "; %s does not run", component);
+}
+
 int look_key(struct verb_run *run, const char *bucket, const char *key, struct bus_entry *ret,
              struct err **err)
 {
-    return bus_get(lab_bus(run->lab), bucket, key, LOOK_MS, ret, err);
+    int r = need_running(run, "nats", err);
+
+    return r < 0 ? r : bus_get(lab_bus(run->lab), bucket, key, LOOK_MS, ret, err);
 }
 
 int look_object(struct verb_run *run, const json_t *like, json_t **ret, struct err **err)
@@ -116,8 +139,8 @@ int look_object(struct verb_run *run, const json_t *like, json_t **ret, struct e
     CLEANUP_FREE char *path = NULL;
     int r;
 
-    r = kube_object_path(kube, like, &path, err);
-    if (r < 0)
+    if ((r = need_running(run, "etcd", err)) < 0 || (r = need_running(run, "apiserver", err)) < 0 ||
+        (r = kube_object_path(kube, like, &path, err)) < 0)
         return r;
     return kube_call(kube, "GET", path, NULL, NULL, ret, err);
 }

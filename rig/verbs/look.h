@@ -49,7 +49,11 @@ int noted(char note[static SAMPLE_MAX], const char *fmt, ...) __attribute__((for
  * come before checks. True, and the sample says so, when it is. */
 bool look_is_off(struct verb_run *run, const char *device, struct sample *ret);
 
-/* The live value of a key; -ENOENT when there is none. `ret` is freed with bus_entry_done(). */
+/* A NO becomes a NEVER when the component that would have to change it does not run. */
+void look_without(struct verb_run *run, const char *component, struct sample *ret);
+
+/* The live value of a key; -ENOENT when there is none. -EHOSTDOWN at once when who keeps it does not
+ * run, as of look_object(). `ret` is freed with bus_entry_done(). */
 int look_key(struct verb_run *run, const char *bucket, const char *key, struct bus_entry *ret,
              struct err **err);
 /* The object as the API server has it now; -ENOENT when there is none. New reference. */

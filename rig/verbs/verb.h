@@ -55,7 +55,8 @@ struct verb_impl {
     const struct verb_impl *const *heals;
     /* expect: before the step's actions, remembers what the check compares with. May be NULL. */
     int (*prepare)(struct verb_run *run, const struct sentence *s, struct err **err);
-    /* expect: looks once. An error means that looking itself failed, which proves nothing. */
+    /* expect: looks once. An error means that looking itself failed, which proves nothing; but
+     * -EHOSTDOWN that what is asked does not run, and then the step waits no longer for it. */
     int (*check)(struct verb_run *run, const struct sentence *s, struct sample *ret,
                  struct err **err);
 };
