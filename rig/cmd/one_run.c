@@ -19,6 +19,7 @@
 #include "rig/cmd/summary.h"
 #include "rig/lab/lab.h"
 #include "rig/run/report.h"
+#include "rig/verbs/disk.h"
 
 #define REPORT_MAX (16 * 1024 * 1024)
 
@@ -97,6 +98,7 @@ static int lab_make(struct session *s, struct err **err)
     const struct one_run_config *c = s->config;
     CLEANUP_FREE char *dir = xasprintf("%s/lab", s->folder->path);
     CLEANUP_FREE struct lab_device *devices = lab_devices(c->scenario);
+    CLEANUP_STRV char **lossy = disk_lossy(c->scenario);
     struct lab_config config = {
         .dir = dir,
         .cache_dir = c->place->cache,
@@ -115,6 +117,7 @@ static int lab_make(struct session *s, struct err **err)
         .boot_timeout_ms = c->settings->boot_timeout_ms,
         .devices = devices,
         .n_devices = c->scenario->n_devices,
+        .lossy = (const char *const *)lossy,
         .stop = c->stop,
         .progress = on_progress,
         .phase = on_phase,

@@ -151,13 +151,13 @@ void lossy_free(struct lossy *l)
     free(l);
 }
 
-/* What `command` concerned, as text; its answer begins with `done`. */
-static int command(struct lossy *l, const char *name, const char *done, char **ret,
+/* The answer to `name` begins with `done`. */
+static int command(struct lossy *l, const char *name, const char *done, struct lossy_count *ret,
                    struct err **err)
 {
     CLEANUP_FREE char *request = xasprintf("%s\n", name);
-    uint64_t bytes, files, names, flushes;
     size_t len = strlen(request);
+    struct lossy_count count;
     char line[ANSWER_LEN];
     int r;
 
@@ -167,21 +167,28 @@ static int command(struct lossy *l, const char *name, const char *done, char **r
         return r;
     if (!str_starts(line, done) ||
         sscanf(line + strlen(done),
-               " bytes=%" SCNu64 " files=%" SCNu64 " names=%" SCNu64 " flushes=%" SCNu64, &bytes,
-               &files, &names, &flushes) != 4)
+               " bytes=%" SCNu64 " files=%" SCNu64 " names=%" SCNu64 " flushes=%" SCNu64,
+               &count.bytes, &count.files, &count.names, &count.flushes) != 4)
         return err_new(err, EPROTO, "%s: %s", l->name, line);
-    /* After a sync for want of memory less can be lost than the model says: it is told. */
-    *ret = xasprintf("%" PRIu64 " bytes in %" PRIu64 " files and %" PRIu64 " names%s", bytes, files,
-                     names, flushes ? ", after syncs for want of memory" : "");
+    *ret = count;
     return 0;
 }
 
-int lossy_drop(struct lossy *l, char **ret, struct err **err)
+int lossy_drop(struct lossy *l, struct lossy_count *ret, struct err **err)
 {
     return command(l, "drop", "dropped", ret, err);
 }
 
-int lossy_sync(struct lossy *l, char **ret, struct err **err)
+int lossy_sync(struct lossy *l, struct lossy_count *ret, struct err **err)
 {
     return command(l, "sync", "synced", ret, err);
+}
+
+char *lossy_text(const struct lossy_count *count)
+{
+    /* After a sync for want of memory less is lost than the model says: it is told. */
+    return xasprintf("%" PRIu64 " byte%s in %" PRIu64 " file%s and %" PRIu64 " name%s%s",
+                     count->bytes, count->bytes == 1 ? "" : "s", count->files,
+                     count->files == 1 ? "" : "s", count->names, count->names == 1 ? "" : "s",
+                     count->flushes ? ", after syncs for want of memory" : "");
 }

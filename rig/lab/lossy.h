@@ -7,6 +7,8 @@
  * server share and nobody else: when both are gone, whatever ended them, so is the mount.
  */
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "rig/lab/supervisor.h"
 
@@ -28,8 +30,16 @@ DEFINE_CLEANUP(struct lossy *, lossy_free)
 /* For `prepare` of a proc_spec, with a struct lossy as userdata: the child sees the mount. */
 int lossy_enter(void *lossy);
 
-/* Takes back what was not synced. *ret says what: "12345 bytes in 3 files and 4 names". The caller
- * frees it. The server must have ended: files that it held open would answer EIO from now on. */
-int lossy_drop(struct lossy *l, char **ret, struct err **err);
-/* Syncs all; *ret says what. */
-int lossy_sync(struct lossy *l, char **ret, struct err **err);
+struct lossy_count {
+    uint64_t bytes, files; /* so many bytes, in so many files */
+    uint64_t names;        /* made, changed or removed */
+    uint64_t flushes;      /* since it started: everything was synced for want of memory */
+};
+/* "12345 bytes in 3 files and 4 names". The caller frees it. */
+char *lossy_text(const struct lossy_count *count);
+
+/* Takes back what was not synced, and counts it. The server must have ended: files that it held open
+ * would answer EIO from now on. */
+int lossy_drop(struct lossy *l, struct lossy_count *ret, struct err **err);
+/* Syncs it all. */
+int lossy_sync(struct lossy *l, struct lossy_count *ret, struct err **err);

@@ -135,8 +135,10 @@ static void cut_power(struct supervisor *s, const char *name)
 {
     CLEANUP_ERR struct err *err = NULL;
     CLEANUP_FREE char *lost = NULL;
+    struct lossy_count count;
 
-    need_ok(supervisor_drop_unsynced(s, name, &lost, &err), err);
+    need_ok(supervisor_drop_unsynced(s, name, &count, &err), err);
+    lost = lossy_text(&count);
     printf("# lost: %s\n", lost);
     check_true(!supervisor_running(s, name));
     need_ok(supervisor_restart(s, name, &err), err);
@@ -160,7 +162,8 @@ TEST(nats_loses_what_it_acknowledged_and_did_not_sync)
         CLEANUP(supervisor_free) struct supervisor *s = new_supervisor(check_tmpdir());
         const struct service_host *host = supervisor_service_host(s, "10.0.2.2");
         struct service_spec nats = nats_with(cuts[i].files);
-        CLEANUP_FREE char *synced = NULL, *got = NULL;
+        CLEANUP_FREE char *got = NULL;
+        struct lossy_count synced;
         CLEANUP_ERR struct err *err = NULL;
 
         check_case("%s", cuts[i].name);
@@ -251,8 +254,8 @@ TEST(a_disk_that_dies_is_told)
     CLEANUP(supervisor_free) struct supervisor *s = NULL;
     struct service_spec nats = nats_with(lazy_files);
     CLEANUP_ERR struct err *err = NULL;
-    CLEANUP_FREE char *lost = NULL;
     const struct service_host *host;
+    struct lossy_count lost;
 
     need_lossy();
     s = new_supervisor(check_tmpdir());
@@ -272,8 +275,8 @@ TEST(an_ordinary_disk_drops_nothing)
     static const char *const none[] = { NULL };
     struct service_spec nats = nats_with(lazy_files);
     CLEANUP_ERR struct err *err = NULL;
-    CLEANUP_FREE char *lost = NULL;
     const struct service_host *host;
+    struct lossy_count lost;
 
     s = new_supervisor(check_tmpdir());
     supervisor_lossy(s, none);

@@ -336,7 +336,8 @@ bool supervisor_is_lossy(const struct supervisor *s, const char *name)
     return services_is_lossy(s->services, name);
 }
 
-int supervisor_drop_unsynced(struct supervisor *s, const char *name, char **ret, struct err **err)
+int supervisor_drop_unsynced(struct supervisor *s, const char *name, struct lossy_count *ret,
+                             struct err **err)
 {
     struct lossy *disk = NULL;
     int r = services_disk(s->services, name, &disk, err);
@@ -346,7 +347,8 @@ int supervisor_drop_unsynced(struct supervisor *s, const char *name, char **ret,
     return lossy_drop(disk, ret, err);
 }
 
-int supervisor_sync_disk(struct supervisor *s, const char *name, char **ret, struct err **err)
+int supervisor_sync_disk(struct supervisor *s, const char *name, struct lossy_count *ret,
+                         struct err **err)
 {
     struct lossy *disk = NULL;
     int r = services_disk(s->services, name, &disk, err);

@@ -19,6 +19,7 @@
 
 struct ledger;
 struct supervisor;
+struct lossy_count;
 
 /* `dir` holds the run: logs/NAME.log, services/NAME/{config,data}. */
 int supervisor_new(const char *dir, struct supervisor **ret, struct err **err);
@@ -69,10 +70,12 @@ bool supervisor_running(const struct supervisor *s, const char *name);
 void supervisor_lossy(struct supervisor *s, const char *const *names);
 bool supervisor_is_lossy(const struct supervisor *s, const char *name);
 /* Kills the service, and its disk forgets what was not synced. supervisor_restart() brings it back.
- * *ret says how much was lost; the caller frees it. */
-int supervisor_drop_unsynced(struct supervisor *s, const char *name, char **ret, struct err **err);
+ */
+int supervisor_drop_unsynced(struct supervisor *s, const char *name, struct lossy_count *ret,
+                             struct err **err);
 /* The disk takes in what was written so far, as it does by and by without being asked. */
-int supervisor_sync_disk(struct supervisor *s, const char *name, char **ret, struct err **err);
+int supervisor_sync_disk(struct supervisor *s, const char *name, struct lossy_count *ret,
+                         struct err **err);
 
 /* 0 while every child that should run does; else an error "nats exited with status 1: LAST LINES". */
 int supervisor_check(struct supervisor *s, struct err **err);

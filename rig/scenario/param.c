@@ -12,6 +12,9 @@
 
 const char *const param_components[] = { "etcd", "apiserver", "nats", "operator", NULL };
 
+/* Components that keep something on a disk. */
+static const char *const servers[] = { "etcd", "nats", NULL };
+
 static const struct param_unit no_unit[] = { { "", 1 }, { 0 } };
 static const struct param_unit percent[] = { { "", 1 }, { "%", 1 }, { 0 } };
 static const struct param_unit rates[] = {
@@ -59,6 +62,11 @@ const struct param_type param_types[] = {
       .regex = "(?:etcd|apiserver|nats|operator)",
       .example = "nats",
       .words = param_components },
+    { .name = "SERVER",
+      .what = "one of etcd and nats",
+      .regex = "(?:etcd|nats)",
+      .example = "nats",
+      .words = servers },
     { .name = "PORT",
       .what = "a number from 1 to 65535",
       .regex = NUMBER,
