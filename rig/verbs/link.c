@@ -21,8 +21,6 @@
 #include "rig/lab/machine_faults.h"
 #include "rig/verbs/look.h"
 
-#define SILENT_MS 500    /* so long does nothing answer before it counts as silence */
-#define GREETING_MS 3000 /* so long may an answer take on a busy host */
 #define HEALED_MS 120000 /* for the device to have an address again; it may boot meanwhile */
 #define FLAP_MS 250      /* each of down and up */
 #define FLAP_ROUNDS 4
@@ -33,16 +31,11 @@
 static int cut_one(struct verb_run *run, const struct sentence *s, const char *device,
                    char note[static SAMPLE_MAX], struct err **err)
 {
-    struct machines *m = lab_machines(run->lab);
-    bool greeted = machine_greets(m, device, GREETING_MS);
-    int r = machine_link(m, device, false, err);
+    int64_t greeting = look_greeting(run, device);
+    int r = machine_link(lab_machines(run->lab), device, false, err);
 
     (void)s;
-    if (r < 0)
-        return r;
-    if (machine_greets(m, device, SILENT_MS))
-        return err_new(err, EBUSY, "it still answers although its link is cut");
-    return noted(note, greeted ? "SSH answered before and no more" : "SSH did not answer before");
+    return r < 0 ? r : need_silence(run, device, greeting, "cut off", note, err);
 }
 
 ACT_ON_EACH(cut_act, cut_one)
@@ -66,7 +59,7 @@ static int await_greeting(struct verb_run *run, const char *device, char note[st
 
     if (!machine_powered(m, device))
         return noted(note, "the machine is off");
-    while (!machine_greets(m, device, GREETING_MS)) {
+    while (look_greeting(run, device) < 0) {
         if ((r = supervisor_interrupted(lab_supervisor(run->lab), err)) < 0 ||
             (r = lab_check(run->lab, err)) < 0)
             return r;
@@ -292,8 +285,11 @@ static int flap_act(struct verb_run *run, const struct sentence *s, char note[st
     const char *device = sentence_value(s, "DEVICE");
     long before = 0, now = 0, wanted = 2 * (long)sentence_number(s, "COUNT");
     char greeting[SAMPLE_MAX];
-    int r = carrier_changes(run, device, &before, err);
+    int r;
 
+    if (wanted == 0)
+        return err_new(err, EINVAL, "0 times is no flapping");
+    r = carrier_changes(run, device, &before, err);
     now = before;
     for (int round = 0; r >= 0 && now - before < wanted && round < FLAP_ROUNDS; round++) {
         r = flap(run, device, (wanted - (now - before) + 1) / 2, err);
@@ -304,7 +300,7 @@ static int flap_act(struct verb_run *run, const struct sentence *s, char note[st
     }
     if (r < 0)
         return err_wrap(err, "%s", device);
-    if (now - before < wanted || wanted == 0)
+    if (now - before < wanted)
         return err_new(err, EBUSY, "%s: its kernel saw only %ld of %ld changes", device,
                        now - before, wanted);
     return noted(note, "its kernel saw the link change %ld times; %s", now - before, greeting);

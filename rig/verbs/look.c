@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/strv.h"
 #include "rig/lab/machine_faults.h"
@@ -203,4 +204,28 @@ int look_boot_id(struct verb_run *run, const char *device, int64_t timeout_ms, c
     id[strcspn(id, "\n")] = '\0';
     *ret = steal_ptr(id);
     return 0;
+}
+
+#define GREETING_MS 3000 /* on a busy host */
+#define SILENCE_MS 500
+
+int64_t look_greeting(struct verb_run *run, const char *device)
+{
+    int64_t start = clock_mono_ms();
+
+    return machine_greets(lab_machines(run->lab), device, GREETING_MS) ? clock_mono_ms() - start
+                                                                       : -1;
+}
+
+int need_silence(struct verb_run *run, const char *device, int64_t greeting_ms, const char *what,
+                 char note[static SAMPLE_MAX], struct err **err)
+{
+    int64_t silence = SILENCE_MS + (greeting_ms > 0 ? 4 * greeting_ms : 0);
+
+    if (machine_greets(lab_machines(run->lab), device, silence))
+        return err_new(err, EBUSY, "it still answers although it is %s", what);
+    if (greeting_ms < 0)
+        return noted(note, "%s; SSH did not answer before", what);
+    return noted(note, "%s: SSH answered in %d ms before, not in %d ms now", what, (int)greeting_ms,
+                 (int)silence);
 }

@@ -59,6 +59,13 @@ int look_key(struct verb_run *run, const char *bucket, const char *key, struct b
 /* The object as the API server has it now; -ENOENT when there is none. New reference. */
 int look_object(struct verb_run *run, const json_t *like, json_t **ret, struct err **err);
 
+/* How long the machine takes to greet over SSH just now, milliseconds; -1 when it does not. */
+int64_t look_greeting(struct verb_run *run, const char *device);
+/* Evidence for what silences a machine: it does not greet for much longer than it took before. An
+ * error when it does. `what` it is now: "paused". */
+int need_silence(struct verb_run *run, const char *device, int64_t greeting_ms, const char *what,
+                 char note[static SAMPLE_MAX], struct err **err);
+
 /* Runs a program on the device; a non-zero exit status is an error. The caller frees *ret_out. Fails at
  * once when nothing can answer: the machine is off, paused or without its link. */
 int on_device(struct verb_run *run, const char *device, char *const *argv, int64_t timeout_ms,

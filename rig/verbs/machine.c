@@ -14,8 +14,6 @@
 
 #define BOOT_MS 300000
 #define SHUT_DOWN_MS 120000
-#define SILENT_MS 500 /* so long does nothing answer before it counts as silence */
-#define GREETING_MS 3000
 #define POLL_MS 200
 #define SAY_MS 15000 /* to tell the system to reboot, not for it to do so */
 
@@ -85,25 +83,14 @@ ACT_ON_EACH(shut_down_act, shut_down_one)
 
 /* --- Reset and pause ------------------------------------------------------------------------- */
 
-/* A machine that greeted until now is silent: what the fault says has happened in it, too. */
-static int need_silence(struct verb_run *run, const char *device, bool greeted, const char *what,
-                        char note[static SAMPLE_MAX], struct err **err)
-{
-    if (machine_greets(machines(run), device, SILENT_MS))
-        return err_new(err, EBUSY, "it still answers although it is %s", what);
-    return noted(note,
-                 greeted ? "%s: SSH answered before and no more" : "%s; SSH did not answer before",
-                 what);
-}
-
 static int reset_one(struct verb_run *run, const struct sentence *s, const char *device,
                      char note[static SAMPLE_MAX], struct err **err)
 {
-    bool greeted = machine_greets(machines(run), device, GREETING_MS);
+    int64_t greeting = look_greeting(run, device);
     int r = machine_reset(machines(run), device, err);
 
     (void)s;
-    return r < 0 ? r : need_silence(run, device, greeted, "reset", note, err);
+    return r < 0 ? r : need_silence(run, device, greeting, "reset", note, err);
 }
 
 ACT_ON_EACH(reset_act, reset_one)
@@ -111,11 +98,11 @@ ACT_ON_EACH(reset_act, reset_one)
 static int pause_one(struct verb_run *run, const struct sentence *s, const char *device,
                      char note[static SAMPLE_MAX], struct err **err)
 {
-    bool greeted = machine_greets(machines(run), device, GREETING_MS);
+    int64_t greeting = look_greeting(run, device);
     int r = machine_pause(machines(run), device, err);
 
     (void)s;
-    return r < 0 ? r : need_silence(run, device, greeted, "paused", note, err);
+    return r < 0 ? r : need_silence(run, device, greeting, "paused", note, err);
 }
 
 ACT_ON_EACH(pause_act, pause_one)
