@@ -165,6 +165,13 @@ static int find_program(const char *name, char *const *env, char **ret, struct e
     return err_errno(err, errnum, "starting %s", name);
 }
 
+bool proc_find(const char *name)
+{
+    CLEANUP_FREE char *path = NULL;
+
+    return find_program(name, environ, &path, NULL) >= 0;
+}
+
 static char **merged_env(char *const *added)
 {
     char **env = strv_copy(added);

@@ -41,6 +41,8 @@ struct proc {
     int status; /* as of waitpid(), valid once pid is 0 */
 };
 
+/* Whether a program of this name would be found in PATH. */
+bool proc_find(const char *name);
 /* Fails also when the program cannot be executed: the error says why. */
 int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err **err);
 /* Reaps without blocking. True once it has ended. */

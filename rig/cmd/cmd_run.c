@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 #include "rig/cmd/forecast.h"
+#include "rig/cmd/inside.h"
 #include "rig/cmd/many.h"
 #include "rig/cmd/one_run.h"
 #include "rig/cmd/options.h"
@@ -42,6 +43,8 @@ const struct verbs_option cmd_run_options[] = {
     { "libvirt", 0, "URI", "a libvirt daemon, or 'private' for one of the rig's own", NULL },
     { "accel", 0, "ACCEL", "how machines are run; otherwise a boot probe decides", "kvm|tcg" },
     { "keep", 'k', NULL, "leave the lab up after a failure, until Ctrl-C", NULL },
+    { "pause-on-failure", 0, NULL, "open a shell when a step fails, before anything is undone",
+      NULL },
     { "report-dir", 0, "DIR", "make the folders of runs there", NULL },
     { "junit", 0, "FILE", "write JUnit XML of all scenarios there", NULL },
     { "tap", 0, NULL, "print TAP to stdout, and progress to stderr", NULL },
@@ -108,6 +111,8 @@ static int read_options(struct all *all, struct err **err)
         (r = number_of(args, "repeat", ROUNDS_MAX, verbs_flag(args, "until-fail") ? 0 : 1,
                        &all->rounds, err)) < 0)
         return r;
+    if (verbs_flag(args, "pause-on-failure") && !inside_has_terminal())
+        return err_new(err, ENOTTY, "--pause-on-failure needs a terminal for its shell");
     all->runs_dir = options_runs_dir(args, all->place);
     all->out = verbs_flag(args, "tap") ? stderr : stdout;
     all->host.cores = host_cores();
@@ -130,21 +135,26 @@ static bool load(struct all *all)
     return scenarios_load(&wanted, &all->list, &all->count);
 }
 
-/* Why this host cannot run it; NULL when it can. The caller frees it. */
-static char *unmet_need(const struct all *all, const struct scenario *s)
+/* NULL when this host has it; else why it does not. The caller frees it. */
+static char *unmet(const struct all *all, const char *need)
 {
     const struct host_places places = { .root = all->place->root, .cache = all->place->cache };
     CLEANUP_FREE char *why = NULL;
 
-    for (char **need = s->needs; need && *need; need++) {
-        if (!host_has(&places, *need, &why))
-            return xasprintf("needs %s: %s", *need, why);
-        replace_str(&why, NULL);
-    }
+    return host_has(&places, need, &why) ? NULL : xasprintf("needs %s: %s", need, why);
+}
+
+/* Why this host cannot run it; NULL when it can. The caller frees it. */
+static char *unmet_need(const struct all *all, const struct scenario *s)
+{
+    char *why = NULL;
+
+    for (char **need = s->needs; need && *need && !why; need++)
+        why = unmet(all, *need);
     /* Nobody asked for this machine type but a matrix. */
-    if (s->arch && str_eq(s->arch, "aarch64") && !host_has(&places, "aarch64", &why))
-        return xasprintf("needs aarch64: %s", why);
-    return NULL;
+    if (!why && str_eq(s->arch, "aarch64"))
+        why = unmet(all, s->arch);
+    return why;
 }
 
 /* Chooses what is run; what is not is an outcome already. */
@@ -254,6 +264,7 @@ static void run_here(const struct all *all, const struct scenario *s, const char
         .progress = progress,
         .stop = all->stop,
         .keep = verbs_flag(all->args, "keep"),
+        .pause = verbs_flag(all->args, "pause-on-failure"),
     };
 
     one_run(&config, ret);
@@ -334,7 +345,7 @@ static int run_together(struct all *all, struct err **err)
 
 static bool in_order(const struct all *all)
 {
-    return all->n_jobs == 1 && all->rounds == 1;
+    return (all->n_jobs == 1 && all->rounds == 1) || verbs_flag(all->args, "pause-on-failure");
 }
 
 static void say_healed(const char *line, void *userdata)

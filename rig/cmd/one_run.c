@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/cmd/inside.h"
 #include "rig/cmd/run_page.h"
 #include "rig/cmd/runs.h"
 #include "rig/cmd/summary.h"
@@ -137,10 +138,8 @@ static int lab_make(struct session *s, struct err **err)
     return lab_up(s->lab, err);
 }
 
-static void gather_evidence(void *userdata)
+static void gather_evidence(struct session *s)
 {
-    struct session *s = userdata;
-
     if (s->ret->evidence || interrupted(s))
         return;
     s->ret->evidence = xasprintf("%s/evidence", s->folder->path);
@@ -148,6 +147,40 @@ static void gather_evidence(void *userdata)
     if (s->lab)
         lab_evidence(s->lab, s->ret->evidence);
     history_add(s->history, HISTORY_NOTE, NULL, "evidence", s->ret->evidence, NULL);
+}
+
+static struct inside inside_of(const struct session *s)
+{
+    return (struct inside){ .lab = s->lab,
+                            .folder = s->folder->path,
+                            .scenario = s->config->scenario,
+                            .progress = s->config->progress };
+}
+
+/* A failed lab stands until the person has seen enough. */
+static void keep_up(struct session *s)
+{
+    struct inside in = inside_of(s);
+
+    progress_line(s->config->progress, "The lab is kept. Ctrl-C takes it down.");
+    inside_tell(&in);
+    while (!interrupted(s))
+        poll(NULL, 0, 200);
+}
+
+/* Something failed, and nothing was taken back yet. */
+static void on_failed(void *userdata)
+{
+    struct session *s = userdata;
+    struct inside in = inside_of(s);
+
+    gather_evidence(s);
+    if (!s->config->pause || interrupted(s))
+        return;
+    progress_line(s->config->progress, "It stands as it failed. Leaving the shell goes on with the "
+                                       "clean-up.");
+    inside_tell(&in);
+    inside_shell(&in, s->config->stop);
 }
 
 static void tell_lab_up(const struct session *s, int64_t took_ms)
@@ -189,7 +222,7 @@ static void bring_up(struct session *s)
     s->ret->no_lab = !interrupted(s) && !(s->lab && lab_component_failed(s->lab));
     if (!interrupted(s))
         progress_line(p, "FAIL  lab (%s)\n  %s", duration_format(took, text), why);
-    gather_evidence(s);
+    on_failed(s);
 }
 
 /* --- The scenario in it ---------------------------------------------------------------------- */
@@ -203,7 +236,7 @@ static void run_steps(struct session *s)
         .watcher = &progress,
         .stop = s->config->stop,
         .health = lab_check,
-        .failed = gather_evidence,
+        .failed = on_failed,
         .ledger = s->ledger,
         .userdata = s,
     };
@@ -211,33 +244,6 @@ static void run_steps(struct session *s)
     progress_watch(s->config->progress, &progress);
     history_watch(s->history, &history);
     run_scenario(&config, &s->ret->result);
-}
-
-static void tell_login(const struct session *s, const char *device)
-{
-    struct machines *machines = lab_machines(s->lab);
-    uint16_t port = 0;
-
-    if (machines && machine_forward(machines, device, 22, &port, NULL) >= 0)
-        progress_line(s->config->progress,
-                      "  %s: ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
-                      "-i %s/lab/ssh_key -p %u root@127.0.0.1",
-                      device, s->folder->path, port);
-}
-
-/* A failed lab stands until the person has seen enough. */
-static void keep_up(struct session *s)
-{
-    struct progress *p = s->config->progress;
-
-    progress_line(p, "The lab is kept. Ctrl-C takes it down.");
-    progress_line(p, "  files: %s/lab", s->folder->path);
-    if (lab_kubeconfig(s->lab))
-        progress_line(p, "  kubectl --kubeconfig %s get fleetdep,fleetdev", lab_kubeconfig(s->lab));
-    for (size_t i = 0; i < s->config->scenario->n_devices; i++)
-        tell_login(s, s->config->scenario->devices[i].name);
-    while (!interrupted(s))
-        poll(NULL, 0, 200);
 }
 
 /* --- Reports --------------------------------------------------------------------------------- */

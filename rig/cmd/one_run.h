@@ -18,7 +18,8 @@ struct one_run_config {
     const char *folder; /* of the run, see rig/cmd/runs.h */
     struct progress *progress;
     const volatile sig_atomic_t *stop;
-    bool keep; /* after a failure leave the lab up until `stop` */
+    bool keep;  /* after a failure leave the lab up until `stop` */
+    bool pause; /* at a failure open a shell; there must be a terminal */
 };
 
 struct one_run {

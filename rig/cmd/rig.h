@@ -28,6 +28,8 @@ int cmd_verbs(const struct verbs_args *args, void *userdata);
 int cmd_completion(const struct verbs_args *args, void *userdata);
 int cmd_man(const struct verbs_args *args, void *userdata);
 int cmd_schema(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_doctor_options[];
+int cmd_doctor(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_heal_options[];
 int cmd_heal(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_list_options[];

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/strv.h"
@@ -215,6 +216,44 @@ TEST(a_host_without_the_memory_is_told_how_much_is_missing)
                    "memory, 1700 MiB are available here");
     check_has(out, "memory_mb in rig.yml");
     check_has(out, "0 passed, 1 failed, 0 skipped");
+}
+
+TEST(the_doctor_says_what_is_missing_and_what_to_do)
+{
+    CLEANUP_FREE char *path = xstrdup(getenv("PATH")), *out = NULL, *json = NULL;
+    CLEANUP_JSON json_t *facts = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    setenv("PATH", "/nowhere", 1);
+    setenv("FLEETRIG_MEMORY_MB", "1000", 1);
+    check_int(rig("doctor", &out), 3);
+    check_int(rig("doctor -o json", &json), 3);
+    setenv("PATH", path, 1);
+    unsetenv("FLEETRIG_MEMORY_MB");
+    check_has(out, "MISS  QEMU             starting qemu-system-x86_64: not found in PATH\n");
+    check_has(out, "apt-get install qemu-system-x86");
+    check_has(out, "MISS  memory           1000 MiB available\n");
+    check_has(out, "Scenarios cannot run here");
+    need_ok(json_parse(json, strlen(json) - 1, 1 << 20, &facts, &err), err);
+    check_true(json_is_false(json_path(facts, "ok")));
+    check_str(json_path_str(facts, "facts.0.name"), "cache");
+}
+
+TEST(a_folder_that_may_not_be_written_is_named_with_what_to_do)
+{
+    const char *dir = check_tmpdir();
+    CLEANUP_FREE char *file = xasprintf("%s/file", dir), *run = NULL, *said = NULL;
+    CLEANUP_FREE char *doctor = NULL, *told = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+
+    /* A file where the folder should be: nobody may write there, not even root. */
+    need_ok(file_write(file, "", 0, 0600, &err), err);
+    run = xasprintf("run --report-dir %s/runs scenarios/hello.yml", file);
+    check_int(rig(run, &said), 3);
+    check_has(said, file);
+    doctor = xasprintf("doctor --report-dir %s", file);
+    check_int(rig(doctor, &told), 3);
+    check_has(told, "MISS  runs");
 }
 
 TEST(a_dry_run_tells_steps_and_times_and_starts_nothing)

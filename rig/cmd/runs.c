@@ -64,6 +64,7 @@ int run_folder_make(const char *dir, const char *scenario, char **ret_path, stru
         if (errno != EEXIST)
             r = err_errno(err, errno, "making the folder of the run, %s", path);
     }
+    err_hint(err, "make %s writable for you, or choose another folder with --report-dir", dir);
     return r;
 }
 

@@ -92,17 +92,29 @@ static bool new_enough(virConnectPtr connection)
     return virConnectGetVersion(connection, &version) == 0 && version >= QEMU_MIN;
 }
 
-/* Opens the host's daemon when it serves our purpose. It is asked only where one of its `sockets`
- * is (NULL: known to be), since libvirt would look for a daemon to start otherwise. */
-static bool open_host(const char *uri, const char *const *sockets, struct virt *ret)
+/* Opens the host's daemon when it serves our purpose; else says why it does not. It is asked only
+ * where one of its `sockets` is (NULL: known to be), since libvirt would look for a daemon to start
+ * otherwise. */
+static bool open_host(const char *uri, const char *const *sockets, struct virt *ret,
+                      char **ret_why_not)
 {
     CLEANUP(virConnectClose) virConnectPtr connection = NULL;
+    CLEANUP_ERR struct err *err = NULL;
 
-    if (sockets && !first_socket(sockets))
+    if (sockets && !first_socket(sockets)) {
+        *ret_why_not = xstrdup("does not run");
         return false;
+    }
     connection = virConnectOpen(uri);
-    if (!connection || !new_enough(connection))
+    if (!connection) {
+        virt_error(&err, "refuses");
+        *ret_why_not = xstrdup(err_text(err));
         return false;
+    }
+    if (!new_enough(connection)) {
+        *ret_why_not = xstrdup("has a QEMU older than 8.0");
+        return false;
+    }
     *ret = (struct virt){ .connection = steal_ptr(connection), .uri = xstrdup(uri) };
     return true;
 }
@@ -154,8 +166,11 @@ static int open_chosen(const char *uri, struct virt *ret, struct err **err)
 {
     CLEANUP(virConnectClose) virConnectPtr connection = virConnectOpen(uri);
 
-    if (!connection)
-        return virt_error(err, "connecting to %s", uri);
+    if (!connection) {
+        virt_error(err, "connecting to %s", uri);
+        return err_hint(err, "'rig doctor' says which libvirt daemons can be used here; --libvirt "
+                             "chooses another");
+    }
     if (!new_enough(connection))
         return err_new(err, ENOTSUP,
                        "%s: its QEMU is older than 8.0, whose emulation the device kernel needs",
@@ -164,25 +179,73 @@ static int open_chosen(const char *uri, struct virt *ret, struct err **err)
     return 0;
 }
 
+static int choose_private(char *why, struct virt *ret, char **ret_why)
+{
+    *ret = (struct virt){ .uri = xstrdup("private"), .private = true };
+    *ret_why = why;
+    return 0;
+}
+
+/* Without a URI. */
+static int choose(const char *dir, const char *cache_dir, struct virt *ret, char **ret_why,
+                  struct err **err)
+{
+    CLEANUP_FREE char *session = session_uri(), *system_not = NULL, *session_not = NULL;
+    int r;
+
+    if (!open_to_others(dir) || !open_to_others(cache_dir)) {
+        system_not = xstrdup("may not read our folders (closed to others)");
+    } else if (open_host("qemu:///system", system_sockets, ret, &system_not)) {
+        *ret_why = xstrdup("the host's daemon answers, and may read our folders");
+        return 0;
+    }
+    if (!session) {
+        session_not = xstrdup("does not run");
+    } else if (open_host(session, NULL, ret, &session_not)) {
+        *ret_why = xasprintf("your session's daemon runs; the host's %s", system_not);
+        return 0;
+    }
+    if (geteuid() == 0)
+        return choose_private(
+                xasprintf("the host's daemon %s; your session's %s", system_not, session_not), ret,
+                ret_why);
+    if ((r = open_chosen("qemu:///session", ret, err)) < 0)
+        return r;
+    *ret_why = xasprintf("libvirt starts it when asked; the host's daemon %s", system_not);
+    return 0;
+}
+
+int virt_choose(const char *uri, const char *dir, const char *cache_dir, struct virt *ret,
+                char **ret_why, struct err **err)
+{
+    int r;
+
+    virt_quiet();
+    if (!uri)
+        return choose(dir, cache_dir, ret, ret_why, err);
+    if (str_eq(uri, "private"))
+        return choose_private(xstrdup("as chosen"), ret, ret_why);
+    if ((r = open_chosen(uri, ret, err)) < 0)
+        return r;
+    *ret_why = xstrdup("as chosen");
+    return 0;
+}
+
 int virt_open(struct supervisor *s, const char *uri, const char *dir, const char *cache_dir,
               struct virt *ret, struct err **err)
 {
-    CLEANUP_FREE char *session = NULL;
+    CLEANUP_FREE char *why = NULL;
+    struct virt chosen = { 0 };
+    int r = virt_choose(uri, dir, cache_dir, &chosen, &why, err);
 
-    virt_quiet();
-    if (str_eq(uri, "private"))
-        return open_private(s, dir, cache_dir, ret, err);
-    if (uri)
-        return open_chosen(uri, ret, err);
-    if (open_to_others(dir) && open_to_others(cache_dir) &&
-        open_host("qemu:///system", system_sockets, ret))
+    if (r < 0)
+        return r;
+    if (!chosen.private) {
+        *ret = chosen;
         return 0;
-    session = session_uri();
-    if (session && open_host(session, NULL, ret))
-        return 0;
-    if (geteuid() == 0)
-        return open_private(s, dir, cache_dir, ret, err);
-    return open_chosen("qemu:///session", ret, err);
+    }
+    free(chosen.uri);
+    return open_private(s, dir, cache_dir, ret, err);
 }
 
 static void sweep_one(virDomainPtr domain)
@@ -214,7 +277,7 @@ void virt_close(struct supervisor *s, struct virt *v)
 {
     if (v->connection)
         virConnectClose(v->connection);
-    if (v->private)
+    if (v->private && s)
         supervisor_stop(s, LIBVIRTD, NULL);
     free(v->uri);
     *v = (struct virt){ 0 };

@@ -30,8 +30,12 @@ struct virt {
  * its state, `cache_dir` where it keeps what it found out about the emulators. */
 int virt_open(struct supervisor *s, const char *uri, const char *dir, const char *cache_dir,
               struct virt *ret, struct err **err);
+/* What virt_open() would use and, in a few words, why; a private daemon is not started: `private` is
+ * set then, and there is no connection. The caller frees *ret_why, and *ret with virt_close(). */
+int virt_choose(const char *uri, const char *dir, const char *cache_dir, struct virt *ret,
+                char **ret_why, struct err **err);
 /* Closes the connection and ends a private daemon. Domains are the caller's. */
-void virt_close(struct supervisor *s, struct virt *v);
+void virt_close(struct supervisor *s, struct virt *v); /* `s` may be NULL for a chosen one */
 
 /* Machines of the rig's own runs are PREFIX<process id>-NAME. */
 #define VIRT_PREFIX "fleetrig-"
