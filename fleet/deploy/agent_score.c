@@ -12,7 +12,6 @@
 #include "fleet/wire/names.h"
 
 #define PROGRAM_MAX (64 * 1024 * 1024)
-#define ARCHIVE_MAX (512 * 1024 * 1024)
 #define SETTINGS_MAX (64 * 1024)
 #define COMMAND_TIMEOUT_MS 120000
 
@@ -20,13 +19,6 @@
 #define UNIT_PATH "/etc/systemd/system/fleet-agent.service"
 #define SETTINGS_PATH "/etc/fleet-agent/agent.yml"
 #define PASSWORD_PATH "/etc/fleet-agent/nats-password"
-#define ARCHIVES_PATH "/var/lib/fleet-agent/archives"
-
-static int run(const struct device_host *device, struct err **err, const char *const *argv)
-{
-    return device_run(device, argv, COMMAND_TIMEOUT_MS, NULL, err);
-}
-#define RUN(device, err, ...) run(device, err, (const char *const[]){ __VA_ARGS__, NULL })
 
 /* Every value stands in double quotes; ids and labels were checked to hold nothing to escape. */
 static int settings(const struct agent_score *score, struct buf *out, struct err **err)
@@ -95,43 +87,6 @@ static int cargo_load(struct cargo *c, const char *path, const char *from, size_
     return 0;
 }
 
-static char *remote_archive(const char *archive)
-{
-    const char *slash = strrchr(archive, '/');
-
-    return xasprintf(ARCHIVES_PATH "/%s", slash ? slash + 1 : archive);
-}
-
-/* Loads those archives whose marker does not say that just these bytes were loaded, and writes the
- * markers, so that a load which was cut short is done again. */
-#define LOAD                                                                                       \
-    "for a; do sum=$(sha256sum <\"$a\"); [ \"$(cat \"$a.loaded\" 2>/dev/null)\" = \"$sum\" ] && "  \
-    "continue; podman load --quiet --input \"$a\" && echo \"$sum\" >\"$a.loaded\" || exit 1; "     \
-    "echo loaded; done"
-
-static int side_load(const struct agent_score *score, const struct device_host *device,
-                     bool *ret_changed, struct err **err)
-{
-    CLEANUP_STRV char **argv = NULL;
-    CLEANUP_FREE char *said = NULL;
-
-    strv_add(&argv, "sh");
-    strv_add(&argv, "-c");
-    strv_add(&argv, LOAD);
-    strv_add(&argv, "side-load");
-    for (size_t i = 0; score->image_archives[i]; i++) {
-        CLEANUP_FREE char *path = remote_archive(score->image_archives[i]);
-
-        strv_add(&argv, path);
-    }
-    if (device_run(device, (const char *const *)argv, COMMAND_TIMEOUT_MS, &said, err) < 0)
-        return err_wrap(err, "side-loading images");
-    *ret_changed = strstr(said, "loaded") != NULL;
-    return 0;
-}
-
-enum { FILE_PROGRAM, FILE_UNIT, FILE_PASSWORD, FILE_SETTINGS, FILES }; /* then the archives */
-
 static int pack(const struct agent_score *score, const char *conf, size_t len, struct cargo *c,
                 struct err **err)
 {
@@ -140,14 +95,19 @@ static int pack(const struct agent_score *score, const char *conf, size_t len, s
         return -EIO;
     cargo_add(c, PASSWORD_PATH, score->nats_password, strlen(score->nats_password), 0600);
     cargo_add(c, SETTINGS_PATH, conf, len, 0644);
-    for (size_t i = 0; score->image_archives && score->image_archives[i]; i++) {
-        CLEANUP_FREE char *path = remote_archive(score->image_archives[i]);
-
-        if (cargo_load(c, path, score->image_archives[i], ARCHIVE_MAX, 0644, err) < 0)
-            return -EIO;
-    }
     return 0;
 }
+
+/* "enable" reads the units anew. One that failed before is started even if nothing changed. */
+static const char *const keep[] = { "systemctl", "enable",        "--quiet",
+                                    "--now",     "podman.socket", "fleet-agent.service",
+                                    NULL };
+static const char *const restart_it[] = {
+    "sh", "-c",
+    "systemctl enable --quiet podman.socket fleet-agent.service &&"
+    " systemctl restart podman.socket fleet-agent.service && sync",
+    NULL
+};
 
 static int install(const struct agent_score *score, const struct device_host *device,
                    bool *ret_changed, struct err **err)
@@ -159,17 +119,11 @@ static int install(const struct agent_score *score, const struct device_host *de
     if (settings(score, &conf, err) < 0 || pack(score, conf.data, conf.len, &cargo, err) < 0 ||
         device->put_files(device->impl, cargo.files, cargo.n, err) < 0)
         return err_wrap(err, "files");
-    if (score->image_archives && score->image_archives[0] &&
-        side_load(score, device, &loaded, err) < 0)
+    if (score->image_archives && images_side_load(score->image_archives, device, &loaded, err) < 0)
         return -EIO;
-    for (size_t i = 0; i < FILES; i++)
+    for (size_t i = 0; i < cargo.n; i++)
         restart |= cargo.files[i].changed;
-    /* "enable" reads the units anew. One that failed before is started even if nothing changed. */
-    if (RUN(device, err, "systemctl", "enable", "--quiet", "podman.socket", "fleet-agent.service") <
-                0 ||
-        RUN(device, err, "systemctl", restart ? "restart" : "start", "podman.socket",
-            "fleet-agent.service") < 0 ||
-        ((restart || loaded) && RUN(device, err, "sync") < 0))
+    if (device_run(device, restart ? restart_it : keep, COMMAND_TIMEOUT_MS, NULL, err) < 0)
         return err_wrap(err, "service");
     *ret_changed = restart || loaded;
     return 0;

@@ -47,6 +47,11 @@ struct operator_score {
 int operator_score_deploy(const struct operator_score *score, const struct service_host *host,
                           const struct kube_api *api, struct outcome *ret, struct err **err);
 
+/* Container archives for a device that has no registry to pull from. Idempotent: those whose very
+ * bytes were loaded before do not even travel. `ret_changed` may be NULL. */
+int images_side_load(const char *const *archives, const struct device_host *device,
+                     bool *ret_changed, struct err **err);
+
 /* The agent on one device. */
 struct agent_score {
     const char *device_id;
