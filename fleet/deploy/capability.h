@@ -115,6 +115,8 @@ struct machine_spec {
     int cpus;
     int memory_mb;
     int disk_gb;
+    /* Local container archives that the machine may come with, loaded already. NULL: none. */
+    const char *const *image_archives;
 };
 
 struct machine_host {

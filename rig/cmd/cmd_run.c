@@ -42,6 +42,7 @@ const struct verbs_option cmd_run_options[] = {
     { "control-plane", 0, "KIND", "what the fleet is run from", "embedded" },
     { "libvirt", 0, "URI", "a libvirt daemon, or 'private' for one of the rig's own", NULL },
     { "accel", 0, "ACCEL", "how machines are run; otherwise a boot probe decides", "kvm|tcg" },
+    { "cold", 0, NULL, "boot each device, in place of restoring it from a snapshot", NULL },
     { "keep", 'k', NULL, "leave the lab up after a failure, until Ctrl-C", NULL },
     { "pause-on-failure", 0, NULL, "open a shell when a step fails, before anything is undone",
       NULL },

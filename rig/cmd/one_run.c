@@ -109,6 +109,7 @@ static int lab_make(struct session *s, struct err **err)
         .libvirt_uri = c->settings->libvirt,
         .accel = c->settings->accel,
         .apiserver = c->settings->apiserver,
+        .cold = c->settings->cold,
         .cpus = c->settings->cpus,
         .memory_mb = c->settings->memory_mb,
         .disk_gb = c->settings->disk_gb,

@@ -24,6 +24,7 @@ int options_settings(const struct verbs_args *args, const struct place *place,
     r = settings_load(path ? path : place->settings, /* needed= */ path != NULL, ret, err);
     if (r < 0)
         return r;
+    (*ret)->cold |= verbs_flag(args, "cold");
     override(&(*ret)->arch, args, "arch");
     override(&(*ret)->libvirt, args, "libvirt");
     override(&(*ret)->accel, args, "accel");

@@ -10,7 +10,7 @@
 #include "rig/cmd/settings.h"
 
 /* The settings file, overridden by the command line: the command has the options config, arch,
- * libvirt and accel. */
+ * libvirt, accel and cold. */
 int options_settings(const struct verbs_args *args, const struct place *place,
                      struct settings **ret, struct err **err);
 /* Columns of the terminal for progress_new(); 0 when `out` is none. */

@@ -16,6 +16,7 @@
 /* As it stands in the file. */
 struct raw {
     char *libvirt, *accel, *arch, *apiserver;
+    bool cold;
     int cpus, memory_mb, disk_gb, keep_runs;
     char *heartbeat, *tick, *unreachable_after, *boot_timeout;
 };
@@ -26,9 +27,20 @@ struct raw {
 #define NUMBER(member) CYAML_FIELD_INT(#member, CYAML_FLAG_OPTIONAL, struct raw, member)
 
 static const cyaml_schema_field_t fields[] = {
-    TEXT(libvirt),           TEXT(accel),        TEXT(arch),        TEXT(apiserver), NUMBER(cpus),
-    NUMBER(memory_mb),       NUMBER(disk_gb),    NUMBER(keep_runs), TEXT(heartbeat), TEXT(tick),
-    TEXT(unreachable_after), TEXT(boot_timeout), CYAML_FIELD_END,
+    TEXT(libvirt),
+    TEXT(accel),
+    TEXT(arch),
+    TEXT(apiserver),
+    NUMBER(cpus),
+    NUMBER(memory_mb),
+    NUMBER(disk_gb),
+    NUMBER(keep_runs),
+    TEXT(heartbeat),
+    TEXT(tick),
+    TEXT(unreachable_after),
+    TEXT(boot_timeout),
+    CYAML_FIELD_BOOL("cold", CYAML_FLAG_OPTIONAL, struct raw, cold),
+    CYAML_FIELD_END,
 };
 
 static const cyaml_schema_value_t schema = {
@@ -65,6 +77,7 @@ static int read_choice(const char *key, const char *value, const char *a, const 
 
 static int convert(const struct raw *raw, struct settings *s, struct err **err)
 {
+    s->cold = raw->cold;
     s->libvirt = xstrdup(raw->libvirt);
     s->accel = xstrdup(raw->accel);
     s->arch = xstrdup(raw->arch ? raw->arch : "x86_64");

@@ -16,6 +16,7 @@
 
 struct settings {
     char *libvirt, *accel, *arch, *apiserver; /* NULL: not set, but for arch */
+    bool cold;
     int cpus, memory_mb, disk_gb, keep_runs;
     int64_t heartbeat_ms, tick_ms, unreachable_after_ms, boot_timeout_ms;
 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
 /*
- * Theory of operation. Two things are said to QEMU past libvirt, by qemu:commandline. User
+ * Theory of operation. Some things are said to QEMU past libvirt, by qemu:commandline. User
  * networking (slirp) with port forwards: libvirt's own kind knows no forwards, and passt refuses to
- * run as root. And the aarch64 CPU's pauth-impdef, without which pointer authentication eats most of
- * an emulated CPU.
+ * run as root. The aarch64 CPU's pauth-impdef, without which pointer authentication eats most of
+ * an emulated CPU. And memory in a file of our choosing, which libvirt would choose itself: the later
+ * -machine wins, and what libvirt made for memory stays unused.
  *
  * The disk's cache is `writeback`: what the guest has flushed is on the image, what it has not may be
  * lost with it, as on a real disk. `none` (O_DIRECT) is refused by tmpfs and overlayfs, `unsafe`
@@ -59,6 +60,33 @@ static void add_cpu(struct buf *out, const struct domain *d)
         buf_adds(out, "  <cpu mode='maximum' check='none'/>\n");
 }
 
+/* A comma would end the option: it is said by two. */
+static char *option_value(const char *s)
+{
+    CLEANUP_BUF struct buf out = BUF_INIT(XML_MAX);
+
+    for (; *s; s++) {
+        if (*s == ',')
+            buf_addc(&out, ',');
+        buf_addc(&out, *s);
+    }
+    return buf_steal(&out);
+}
+
+static void add_memory(struct buf *out, const struct domain *d)
+{
+    CLEANUP_FREE char *path = option_value(d->ram);
+
+    buf_addf(out,
+             "    <qemu:arg value='-object'/>\n"
+             "    <qemu:arg value='memory-backend-file,id=ram0,size=%dM,%s,mem-path=",
+             d->memory_mb, d->ram_copied ? "share=off,readonly=on,rom=off" : "share=on");
+    add_escaped(out, path);
+    buf_adds(out, "'/>\n"
+                  "    <qemu:arg value='-machine'/>\n"
+                  "    <qemu:arg value='memory-backend=ram0'/>\n");
+}
+
 static void add_arguments(struct buf *out, const struct domain *d)
 {
     buf_adds(out, "  <qemu:commandline>\n"
@@ -73,6 +101,11 @@ static void add_arguments(struct buf *out, const struct domain *d)
     if (!d->kvm && str_eq(d->arch, "aarch64"))
         buf_adds(out, "    <qemu:arg value='-cpu'/>\n"
                       "    <qemu:arg value='max,pauth-impdef=on'/>\n");
+    if (d->ram)
+        add_memory(out, d);
+    if (d->incoming)
+        buf_adds(out, "    <qemu:arg value='-incoming'/>\n"
+                      "    <qemu:arg value='defer'/>\n");
     buf_adds(out, "  </qemu:commandline>\n");
 }
 

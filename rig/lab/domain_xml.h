@@ -22,6 +22,9 @@ struct domain {
     const char *console; /* file, appended to */
     const struct domain_forward *forwards;
     size_t n_forwards;
+    const char *ram; /* file that is its memory; NULL: memory of the emulator's own */
+    bool ram_copied; /* what the machine writes stays its own, the file as it is */
+    bool incoming;   /* starts from a saved state, which is named through the monitor */
 };
 
 /* The id of the network for monitor commands. */

@@ -54,6 +54,21 @@ TEST(an_emulated_aarch64_machine)
     check_golden(xml, "rig/lab/testdata/domain-aarch64-tcg.xml");
 }
 
+TEST(a_restored_machine_maps_the_snapshots_memory_and_writes_none_of_it)
+{
+    struct domain d = plain();
+    CLEANUP_FREE char *saved = NULL, *restored = NULL;
+
+    d.ram = "/cache/a,b/ram";
+    saved = domain_xml(&d);
+    check_has(saved, "memory-backend-file,id=ram0,size=1024M,share=on,mem-path=/cache/a,,b/ram'");
+    check_true(!strstr(saved, "-incoming"));
+    d.ram_copied = d.incoming = true;
+    restored = domain_xml(&d);
+    check_has(restored, "size=1024M,share=off,readonly=on,rom=off,mem-path=/cache/a,,b/ram'");
+    check_has(restored, "<qemu:arg value='-incoming'/>\n    <qemu:arg value='defer'/>");
+}
+
 TEST(hostile_text_stays_text)
 {
     struct domain d = plain();

@@ -138,6 +138,8 @@ static int get_artefacts(struct lab *lab, struct err **err)
 
         m->image = find_artefact(lab, "device", debian_arch(m->arch));
         m->hello = find_artefact(lab, "hello", debian_arch(m->arch));
+        strv_addf(&m->archives, "%s/hello-v1.tar", m->hello->dir);
+        strv_addf(&m->archives, "%s/hello-v2.tar", m->hello->dir);
     }
     if ((server = find_artefact(lab, "apiserver", NULL)))
         lab->apiserver = xasprintf("%s/bin/crd-apiserver", server->dir);
@@ -157,20 +159,29 @@ static struct machine_spec spec_of(const struct lab *lab, const struct lab_membe
                                   .ssh_key = lab->public_key,
                                   .cpus = lab->cpus,
                                   .memory_mb = lab->memory_mb,
-                                  .disk_gb = lab->disk_gb };
+                                  .disk_gb = lab->disk_gb,
+                                  .image_archives = (const char *const *)m->archives };
+}
+
+static void on_note(const char *line, void *userdata)
+{
+    say(userdata, "%s", line);
 }
 
 static int switch_on(struct lab *lab, struct err **err)
 {
     CLEANUP_FREE char *prefix = xasprintf(VIRT_PREFIX "%d", (int)getpid());
-    size_t phase = phase_begin(lab, "machines: defining and switching on");
+    size_t phase = phase_begin(lab, "machines: switching on");
     const struct machine_host *host;
     struct machines_config config = { .dir = lab->dir,
                                       .cache_dir = lab->cache_dir,
                                       .prefix = prefix,
                                       .uri = lab->libvirt_uri,
                                       .ssh_key = lab->key_path,
-                                      .accel = lab->accel };
+                                      .accel = lab->accel,
+                                      .cold = lab->cold,
+                                      .note = on_note,
+                                      .userdata = lab };
     int r;
 
     if ((r = remote_keygen(lab->key_path, &lab->public_key, err)) < 0 ||
@@ -215,9 +226,6 @@ int lab_deploy_agent(struct lab *lab, const struct lab_member *m, const struct d
     CLEANUP_FREE char *endpoint = NULL, *url = NULL;
     CLEANUP_FREE char *program = xasprintf("%s/fleet-agent", lab->programs);
     CLEANUP_FREE char *unit = xasprintf("%s/fleet/agent/fleet-agent.service", lab->root);
-    CLEANUP_FREE char *v1 = xasprintf("%s/hello-v1.tar", m->hello->dir);
-    CLEANUP_FREE char *v2 = xasprintf("%s/hello-v2.tar", m->hello->dir);
-    const char *archives[] = { v1, v2, NULL };
     struct agent_score agent = { .device_id = m->name,
                                  .labels = (const char *const *)m->labels,
                                  .program = program,
@@ -226,7 +234,7 @@ int lab_deploy_agent(struct lab *lab, const struct lab_member *m, const struct d
                                  .nats_password = lab->device_password,
                                  .heartbeat_ms = lab->heartbeat_ms,
                                  .tick_ms = lab->tick_ms,
-                                 .image_archives = archives };
+                                 .image_archives = (const char *const *)m->archives };
     struct outcome outcome = { 0 };
     int r = host->endpoint(host->impl, "nats", "client", FOR_DEVICES, &endpoint, err);
 
@@ -416,6 +424,7 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
     lab->libvirt_uri = xstrdup(config->libvirt_uri);
     lab->accel = xstrdup(config->accel);
     lab->apiserver = xstrdup(config->apiserver);
+    lab->cold = config->cold;
     lab->cpus = config->cpus;
     lab->memory_mb = config->memory_mb;
     lab->disk_gb = config->disk_gb;
@@ -488,6 +497,7 @@ void lab_free(struct lab *lab)
         free(lab->members[i].name);
         strv_free(lab->members[i].labels);
         free(lab->members[i].arch);
+        strv_free(lab->members[i].archives);
         free(lab->members[i].identity);
     }
     free(lab->members);

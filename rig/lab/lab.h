@@ -37,6 +37,7 @@ struct lab_config {
     const char *libvirt_uri;      /* NULL: choose */
     const char *accel;            /* "kvm", "tcg"; NULL: what a boot probe proved */
     const char *apiserver;        /* NULL: KUBEBUILDER_ASSETS, else our own */
+    bool cold;                    /* boot each device; else it is restored from a snapshot */
     int cpus, memory_mb, disk_gb; /* of a device */
     int64_t heartbeat_ms, unreachable_after_ms, tick_ms; /* of the deployed programs */
     int64_t boot_timeout_ms;

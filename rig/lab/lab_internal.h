@@ -12,10 +12,12 @@ struct lab_member {
     char *name, **labels, *arch;
     char *identity; /* NULL before the first reach */
     const struct artefact *image, *hello;
+    char **archives; /* of containers: loaded on the device */
 };
 
 struct lab {
     char *dir, *cache_dir, *root, *programs, *libvirt_uri, *accel, *apiserver;
+    bool cold;
     int cpus, memory_mb, disk_gb;
     int64_t heartbeat_ms, unreachable_after_ms, tick_ms, boot_timeout_ms;
     const volatile sig_atomic_t *stop;

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <libvirt/libvirt-qemu.h>
 #include <sodium.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -33,8 +34,10 @@
 #define MONITOR_MAX 256
 #define CONSOLE_TAIL 2048
 
-static void machine_free(struct machine *v)
+void machine_free(struct machine *v)
 {
+    if (!v)
+        return;
     remote_free(v->remote);
     if (v->domain) {
         virDomainDestroy(v->domain);
@@ -55,17 +58,20 @@ static void machine_free(struct machine *v)
     free(v->arch);
     free(v->image);
     free(v->ssh_key);
+    strv_free(v->archives);
     free(v->forwards);
     free(v);
 }
-DEFINE_CLEANUP(struct machine *, machine_free)
 
 struct machine *machine_find(struct machines *m, const char *name)
 {
-    for (struct machine *v = m->first; v; v = v->next)
-        if (str_eq(v->name, name))
-            return v;
-    return NULL;
+    struct machine *v;
+
+    pthread_mutex_lock(&m->lock);
+    for (v = m->first; v && !str_eq(v->name, name); v = v->next)
+        ;
+    pthread_mutex_unlock(&m->lock);
+    return v;
 }
 
 int machine_need(struct machines *m, const char *name, struct machine **ret, struct err **err)
@@ -76,6 +82,18 @@ int machine_need(struct machines *m, const char *name, struct machine **ret, str
         return err_new(err, ENOENT, "there is no machine %s", name);
     *ret = v;
     return 0;
+}
+
+void machines_note(struct machines *m, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    if (m->note)
+        m->note(line, m->userdata);
 }
 
 static int interrupted(void *userdata, struct err **err)
@@ -109,15 +127,16 @@ static int choose_accel(struct machines *m, const struct machine_spec *spec, str
 {
     CLEANUP_FREE char *why = NULL;
     bool works = false;
-    int r;
+    int r = 0;
 
-    if (m->accel || !is_native(spec->arch))
-        return 0;
-    r = kvm_works(spec->image, m->cache_dir, interrupted, m->supervisor, &works, &why, err);
-    if (r < 0)
-        return r;
-    m->accel = xstrdup(works ? "kvm" : "tcg");
-    return 0;
+    pthread_mutex_lock(&m->making);
+    if (!m->accel && is_native(spec->arch)) {
+        r = kvm_works(spec->image, m->cache_dir, interrupted, m->supervisor, &works, &why, err);
+        if (r >= 0)
+            m->accel = xstrdup(works ? "kvm" : "tcg");
+    }
+    pthread_mutex_unlock(&m->making);
+    return r;
 }
 
 static int check_space(const struct machine *v, struct err **err)
@@ -136,10 +155,9 @@ static int check_space(const struct machine *v, struct err **err)
     return -ENOSPC;
 }
 
-static int make_overlay(const struct machine *v, int disk_gb, struct err **err)
+int machine_make_disk(const struct machine *v, const char *base, struct err **err)
 {
-    CLEANUP_FREE char *base = xasprintf("%s/disk.qcow2", v->image);
-    CLEANUP_FREE char *size = xasprintf("%dG", disk_gb);
+    CLEANUP_FREE char *size = xasprintf("%dG", v->disk_gb);
     int r = check_space(v, err);
 
     if (r < 0)
@@ -172,39 +190,57 @@ static int command_line(const struct machine *v, char **ret, struct err **err)
     return 0;
 }
 
-static int define(struct machine *v, struct err **err)
+struct domain machine_domain(const struct machine *v)
+{
+    return (struct domain){ .name = v->domain_name,
+                            .arch = v->arch,
+                            .kvm = is_native(v->arch) && str_eq(v->all->accel, "kvm"),
+                            .cpus = v->cpus,
+                            .memory_mb = v->memory_mb,
+                            .disk = v->disk,
+                            .console = v->console,
+                            .forwards = v->forwards,
+                            .n_forwards = v->n_forwards };
+}
+
+int machine_define(struct machine *v, const struct domain *d, struct err **err)
 {
     CLEANUP_FREE char *kernel = xasprintf("%s/vmlinuz", v->image);
     CLEANUP_FREE char *initrd = xasprintf("%s/initrd.img", v->image);
     CLEANUP_FREE char *cmdline = NULL, *xml = NULL;
+    CLEANUP(virDomainFree) virDomainPtr defined = NULL, old = NULL;
+    struct domain whole = *d;
     int r;
 
     if ((r = command_line(v, &cmdline, err)) < 0 || (r = machine_note(v, err)) < 0)
         return r;
-    xml = domain_xml(&(struct domain){ .name = v->domain_name,
-                                       .uuid = *v->uuid ? v->uuid : NULL,
-                                       .arch = v->arch,
-                                       .kvm = is_native(v->arch) && str_eq(v->all->accel, "kvm"),
-                                       .cpus = v->cpus,
-                                       .memory_mb = v->memory_mb,
-                                       .kernel = kernel,
-                                       .initrd = initrd,
-                                       .cmdline = cmdline,
-                                       .disk = v->disk,
-                                       .console = v->console,
-                                       .forwards = v->forwards,
-                                       .n_forwards = v->n_forwards });
-    if (v->domain)
-        virDomainFree(steal_ptr(v->domain));
-    if (!(v->domain = virDomainDefineXML(v->all->virt.connection, xml)))
+    whole.uuid = v->uuid;
+    whole.kernel = kernel;
+    whole.initrd = initrd;
+    whole.cmdline = cmdline;
+    xml = domain_xml(&whole);
+    if (!(defined = virDomainDefineXML(v->all->virt.connection, xml)))
         return virt_error(err, "defining machine %s", v->name);
+    pthread_mutex_lock(&v->all->lock);
+    old = v->domain;
+    v->domain = steal_ptr(defined);
+    pthread_mutex_unlock(&v->all->lock);
     virDomainGetUUIDString(v->domain, v->uuid);
     return 0;
 }
 
-static int start(struct machine *v, struct err **err)
+int machine_is_on(struct machine *v, const char *how, struct err **err)
 {
-    int r = define(v, err);
+    v->wanted = true;
+    v->ready = v->mourned = false;
+    supervisor_tell(v->all->supervisor, LAB_START, v->name, "%s", how);
+    return machine_started(v, err);
+}
+
+int machine_power(struct machine *v, struct err **err)
+{
+    struct domain d = machine_domain(v);
+    int r = machine_define(v, &d, err);
 
     if (r < 0)
         return r;
@@ -215,10 +251,7 @@ static int start(struct machine *v, struct err **err)
                      v->all->virt.uri);
         return r;
     }
-    v->wanted = true;
-    v->ready = v->mourned = false;
-    supervisor_tell(v->all->supervisor, LAB_START, v->name, "power on");
-    return machine_started(v, err);
+    return machine_is_on(v, "power on", err);
 }
 
 /* What a dead run left under our name is destroyed and forgotten. */
@@ -246,7 +279,7 @@ static int add_forward(struct machine *v, uint16_t guest, uint16_t *ret, struct 
     return 0;
 }
 
-static int make(struct machines *m, const struct machine_spec *spec, struct machine **ret,
+int machine_new(struct machines *m, const struct machine_spec *spec, struct machine **ret,
                 struct err **err)
 {
     CLEANUP(machine_free) struct machine *v = xcalloc(1, sizeof(*v));
@@ -263,8 +296,10 @@ static int make(struct machines *m, const struct machine_spec *spec, struct mach
     v->arch = xstrdup(spec->arch);
     v->image = xstrdup(spec->image);
     v->ssh_key = xstrdup(spec->ssh_key);
+    v->archives = strv_copy((char *const *)spec->image_archives);
     v->cpus = spec->cpus;
     v->memory_mb = spec->memory_mb;
+    v->disk_gb = spec->disk_gb;
     remove_leftover(m, v->domain_name);
     if ((r = dir_remove(v->dir, err)) < 0 || (r = dir_make(v->dir, 0755, err)) < 0)
         return r;
@@ -272,13 +307,41 @@ static int make(struct machines *m, const struct machine_spec *spec, struct mach
     /* Ours from the start, so that the emulator, whoever runs it, leaves it readable. */
     if ((console = open(v->console, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) < 0)
         return err_errno(err, errno, "%s", v->console);
-    if ((r = make_overlay(v, spec->disk_gb, err)) < 0 ||
-        (r = add_forward(v, SSH_PORT, &port, err)) < 0 ||
-        (r = remote_new("127.0.0.1", port, m->ssh_key, v->pin, &v->remote, err)) < 0 ||
-        (r = start(v, err)) < 0)
+    if ((r = add_forward(v, SSH_PORT, &port, err)) < 0 ||
+        (r = remote_new("127.0.0.1", port, m->ssh_key, v->pin, &v->remote, err)) < 0)
         return r;
+    remote_set_alive(v->remote, machine_alive, v);
     *ret = steal_ptr(v);
     return 0;
+}
+
+int machine_boot(struct machine *v, struct err **err)
+{
+    CLEANUP_FREE char *base = xasprintf("%s/disk.qcow2", v->image);
+    int r;
+
+    v->warm = NULL;
+    v->nameless = false;
+    if ((r = remote_become(v->remote, v->all->ssh_key, NULL, err)) < 0 ||
+        (r = machine_make_disk(v, base, err)) < 0)
+        return r;
+    return machine_power(v, err);
+}
+
+/* From a snapshot where that can be had. */
+static int switch_on(struct machine *v, struct err **err)
+{
+    CLEANUP_ERR struct err *why = NULL;
+    int r;
+
+    if (v->all->cold)
+        return machine_boot(v, err);
+    if ((r = machine_restore(v, &why)) == 0)
+        return 0;
+    if (r == -ECANCELED)
+        return supervisor_interrupted(v->all->supervisor, err);
+    machines_note(v->all, "%s is booted: no warm machine: %s", v->name, err_text(why));
+    return machine_boot(v, err);
 }
 
 /* --- watching -------------------------------------------------------------------------------- */
@@ -307,10 +370,22 @@ static char *console_line(const struct machine *v)
     return xstrdup(count ? lines[count - 1] : "");
 }
 
+/* 1 when it does, or need not. Any thread may ask, while another one defines the machine anew. */
+static int runs(struct machine *v)
+{
+    CLEANUP(virDomainFree) virDomainPtr domain = NULL;
+
+    pthread_mutex_lock(&v->all->lock);
+    if (v->wanted && virDomainRef(v->domain) == 0)
+        domain = v->domain;
+    pthread_mutex_unlock(&v->all->lock);
+    return domain ? virDomainIsActive(domain) : 1;
+}
+
 static int check(struct machine *v, struct err **err)
 {
     CLEANUP_FREE char *line = NULL;
-    int active = v->wanted ? virDomainIsActive(v->domain) : 1;
+    int active = runs(v);
 
     if (active == 1)
         return 0;
@@ -330,14 +405,18 @@ int machines_check(struct machines *m, struct err **err)
 {
     int r;
 
-    for (struct machine *v = m->first; v; v = v->next)
+    struct machine *v;
+
+    pthread_mutex_lock(&m->lock);
+    v = m->first;
+    pthread_mutex_unlock(&m->lock);
+    for (; v; v = v->next)
         if ((r = check(v, err)) < 0)
             return r;
     return 0;
 }
 
-/* In every wait for a machine. */
-static int alive(void *userdata, struct err **err)
+int machine_alive(void *userdata, struct err **err)
 {
     struct machine *v = userdata;
     int r;
@@ -371,9 +450,11 @@ static int remove_machine(void *impl, const char *name, struct err **err)
 
     if (!v)
         return 0;
+    pthread_mutex_lock(&m->lock);
     while (*at != v)
         at = &(*at)->next;
     *at = v->next;
+    pthread_mutex_unlock(&m->lock);
     dir = xstrdup(v->dir);
     machine_free(v);
     return dir_remove(dir, err);
@@ -389,11 +470,15 @@ static int ensure(void *impl, const struct machine_spec *spec, bool *ret_changed
     if ((r = check_name(spec->name, err)) < 0 || (r = choose_accel(m, spec, err)) < 0)
         return r;
     if (!v || !is_as_specified(v, spec)) {
-        if ((r = remove_machine(m, spec->name, err)) < 0 || (r = make(m, spec, &v, err)) < 0)
+        CLEANUP(machine_free) struct machine *made = NULL;
+
+        if ((r = remove_machine(m, spec->name, err)) < 0 ||
+            (r = machine_new(m, spec, &made, err)) < 0 || (r = switch_on(made, err)) < 0)
             return r;
-        remote_set_alive(v->remote, alive, v);
-        v->next = m->first;
-        m->first = v;
+        pthread_mutex_lock(&m->lock);
+        made->next = m->first;
+        m->first = steal_ptr(made);
+        pthread_mutex_unlock(&m->lock);
         changed = true;
     }
     if (ret_changed)
@@ -412,6 +497,8 @@ static int reach(void *impl, const char *name, int64_t timeout_ms, const struct 
         return r;
     if (!v->wanted)
         return err_new(err, EHOSTDOWN, "machine %s is powered off", name);
+    if (v->nameless && (r = machine_name(v, err)) < 0)
+        return r;
     if ((r = remote_wait(v->remote, timeout_ms, err)) == -ETIMEDOUT) {
         line = console_line(v);
         err_wrap(err, "machine %s", name);
@@ -447,6 +534,11 @@ int machines_new(struct supervisor *s, const struct machines_config *config, str
     m->prefix = xstrdup(config->prefix);
     m->ssh_key = xstrdup(config->ssh_key);
     m->accel = xstrdup(config->accel);
+    m->cold = config->cold;
+    m->note = config->note;
+    m->userdata = config->userdata;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_mutex_init(&m->making, NULL);
     m->host = (struct machine_host){
         .ensure = ensure, .reach = reach, .remove = remove_machine, .impl = m
     };
@@ -468,7 +560,10 @@ void machines_free(struct machines *m)
         m->first = v->next;
         machine_free(v);
     }
+    machines_cool(m);
     virt_close(m->supervisor, &m->virt);
+    pthread_mutex_destroy(&m->lock);
+    pthread_mutex_destroy(&m->making);
     free(m->dir);
     free(m->cache_dir);
     free(m->prefix);
@@ -520,7 +615,7 @@ int machine_power_on(struct machines *m, const char *name, struct err **err)
 
     if (r < 0)
         return r;
-    return machine_powered(m, name) ? 0 : start(v, err);
+    return machine_powered(m, name) ? 0 : machine_power(v, err);
 }
 
 bool machine_powered(struct machines *m, const char *name)

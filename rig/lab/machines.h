@@ -26,6 +26,10 @@ struct machines_config {
     const char *uri;       /* a libvirt URI to use, or NULL for the choice above */
     const char *ssh_key;   /* path of the private key */
     const char *accel;     /* "kvm", "tcg", or NULL: probe */
+    bool cold;             /* boot each machine; else it is restored from a snapshot (ADR 0009) */
+    /* What people should know: a snapshot is made, or why there is none. NULL: nobody listens. */
+    void (*note)(const char *line, void *userdata);
+    void *userdata;
 };
 
 int machines_new(struct supervisor *s, const struct machines_config *config, struct machines **ret,

@@ -26,64 +26,8 @@
 #include "rig/lab/artefact.h"
 #include "rig/lab/kvm_probe.h"
 #include "rig/lab/machine_faults.h"
+#include "rig/lab/play.h"
 #include "rig/lab/remote.h"
-
-#define BOOT_MS 120000
-
-/* Registered on request only. */
-#define SLOW_TEST(id)                                                                              \
-    static void test_##id(void);                                                                   \
-    __attribute__((constructor)) static void register_##id(void)                                   \
-    {                                                                                              \
-        if (getenv("FLEETRIG_SLOW_TESTS"))                                                         \
-            check_register(#id, test_##id);                                                        \
-    }                                                                                              \
-    static void test_##id(void)
-
-struct bench {
-    struct supervisor *supervisor;
-    struct machines *machines;
-    char *public_key;
-};
-
-static char *cache_dir(void)
-{
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-    return xdg ? xasprintf("%s/fleetrig", xdg) : xasprintf("%s/.cache/fleetrig", home);
-}
-
-static void bench_up(struct bench *b, const char *dir, const char *prefix)
-{
-    CLEANUP_FREE char *cache = cache_dir(), *key = xasprintf("%s/key", dir);
-    CLEANUP_ERR struct err *err = NULL;
-    struct machines_config config = { .dir = dir,
-                                      .cache_dir = cache,
-                                      .prefix = prefix,
-                                      .uri = "private",
-                                      .ssh_key = key,
-                                      .accel = "tcg" };
-
-    need_ok(supervisor_new(dir, &b->supervisor, &err), err);
-    need_ok(remote_keygen(key, &b->public_key, &err), err);
-    need_ok(machines_new(b->supervisor, &config, &b->machines, &err), err);
-}
-
-static void bench_down(struct bench *b)
-{
-    machines_free(b->machines);
-    supervisor_free(b->supervisor);
-    free(b->public_key);
-}
-
-static char *device_image(void)
-{
-    struct artefact item = { .recipe = "device", .argument = "amd64" };
-    CLEANUP_ERR struct err *err = NULL;
-
-    need_ok(artefacts_ensure("images", &item, 1, NULL, NULL, NULL, &err), err);
-    return item.dir;
-}
 
 static int put(const struct device_host *device, const char *path, const void *data, size_t len,
                mode_t mode, bool *changed, struct err **err)
@@ -94,38 +38,6 @@ static int put(const struct device_host *device, const char *path, const void *d
     if (changed)
         *changed = file.changed;
     return r;
-}
-
-static struct machine_spec spec_of(const struct bench *b, const char *image)
-{
-    return (struct machine_spec){ .name = "edge-1",
-                                  .arch = "x86_64",
-                                  .image = image,
-                                  .ssh_key = b->public_key,
-                                  .cpus = 2,
-                                  .memory_mb = 1024,
-                                  .disk_gb = 8 };
-}
-
-/* How many processes' command lines contain `text`. */
-static int processes_with(const char *text)
-{
-    DIR *proc = opendir("/proc");
-    struct dirent *d;
-    int n = 0;
-
-    while ((d = readdir(proc))) {
-        CLEANUP_FREE char *path = xasprintf("/proc/%s/cmdline", d->d_name);
-        CLEANUP_FCLOSE FILE *f =
-                d->d_name[0] > '0' && d->d_name[0] <= '9' ? fopen(path, "re") : NULL;
-        char line[16384];
-        size_t len = f ? fread(line, 1, sizeof(line), f) : 0;
-
-        if (len > 0 && memmem(line, len, text, strlen(text)))
-            n++;
-    }
-    closedir(proc);
-    return n;
 }
 
 TEST(a_private_daemon_starts_and_ends_with_the_rig)
@@ -222,24 +134,6 @@ TEST(kvm_is_believed_only_after_a_boot)
 }
 
 /* --- with a device ---------------------------------------------------------------------------- */
-
-static char *output(const struct device_host *device, const char *const *argv)
-{
-    CLEANUP_ERR struct err *err = NULL;
-    char *out = NULL;
-    int status = -1;
-
-    check_ok(device->run(device->impl, argv, 60000, &status, &out, &err), err);
-    check_int(status, 0);
-    return out ? out : xstrdup("");
-}
-#define OUTPUT(device, ...) output(device, (const char *const[]){ __VA_ARGS__, NULL })
-
-static void tell(const char *what, int64_t since)
-{
-    printf("# %s: %.1f s\n", what, (double)(clock_mono_ms() - since) / 1000);
-    fflush(stdout);
-}
 
 static void check_commands(const struct device_host *device)
 {

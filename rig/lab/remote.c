@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -58,6 +59,43 @@ int remote_keygen(const char *path, char **ret_public, struct err **err)
     return 0;
 }
 
+/* "SHA256:..." of a key. The caller frees it; NULL: it has none. */
+static char *fingerprint_of(ssh_key key)
+{
+    unsigned char *hash = NULL;
+    char *print, *copy;
+    size_t len = 0;
+
+    if (ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &len) != SSH_OK)
+        return NULL;
+    print = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, len);
+    copy = xstrdup(print);
+    ssh_clean_pubkey_hash(&hash);
+    ssh_string_free_char(print);
+    return copy;
+}
+
+int remote_hostkey_make(char **ret_private, char **ret_public, char **ret_fingerprint,
+                        struct err **err)
+{
+    CLEANUP(ssh_key_free) ssh_key key = NULL;
+    char *private = NULL, *base64 = NULL;
+
+    if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &key) != SSH_OK ||
+        ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &private) != SSH_OK)
+        return err_new(err, EIO, "making a host key failed");
+    if (ssh_pki_export_pubkey_base64(key, &base64) != SSH_OK) {
+        ssh_string_free_char(private);
+        return err_new(err, EIO, "exporting a host key failed");
+    }
+    *ret_private = xstrdup(private);
+    *ret_public = xasprintf("ssh-ed25519 %s", base64);
+    *ret_fingerprint = fingerprint_of(key);
+    ssh_string_free_char(private);
+    ssh_string_free_char(base64);
+    return 0;
+}
+
 int remote_new(const char *host, uint16_t port, const char *key_path, const char *pin_file,
                struct remote **ret, struct err **err)
 {
@@ -74,6 +112,21 @@ int remote_new(const char *host, uint16_t port, const char *key_path, const char
     s->pin_file = xstrdup(pin_file);
     remote_host_init(s, &s->capability);
     *ret = steal_ptr(s);
+    return 0;
+}
+
+int remote_become(struct remote *s, const char *key_path, const char *fingerprint, struct err **err)
+{
+    int r = 0;
+
+    if (fingerprint)
+        r = file_replace(s->pin_file, fingerprint, strlen(fingerprint), 0644, err);
+    else if (unlink(s->pin_file) < 0 && errno != ENOENT)
+        r = err_errno(err, errno, "%s", s->pin_file);
+    if (r < 0)
+        return r;
+    replace_str(&s->pinned, fingerprint);
+    replace_str(&s->key_path, key_path);
     return 0;
 }
 
@@ -211,17 +264,9 @@ static int check_host_key(struct remote *s, ssh_session session, struct err **er
 {
     CLEANUP(ssh_key_free) ssh_key key = NULL;
     CLEANUP_FREE char *text = NULL;
-    unsigned char *hash = NULL;
-    char *print = NULL;
-    size_t len = 0;
 
-    if (ssh_get_server_publickey(session, &key) != SSH_OK ||
-        ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &len) != SSH_OK)
+    if (ssh_get_server_publickey(session, &key) != SSH_OK || !(text = fingerprint_of(key)))
         return err_new(err, EIO, "the server shows no host key");
-    print = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, len);
-    ssh_clean_pubkey_hash(&hash);
-    text = xstrdup(print);
-    ssh_string_free_char(print);
     if (!s->pinned) {
         int r = file_write(s->pin_file, text, strlen(text), 0644, err);
 

@@ -14,11 +14,20 @@
  * caller frees. */
 int remote_keygen(const char *path, char **ret_public, struct err **err);
 
+/* A host key for a machine: the private half as its sshd reads it, the public line and the fingerprint.
+ * The caller frees them. */
+int remote_hostkey_make(char **ret_private, char **ret_public, char **ret_fingerprint,
+                        struct err **err);
+
 struct remote;
 
 /* `pin_file` keeps the host key ("" until the first connection). Does not connect yet. */
 int remote_new(const char *host, uint16_t port, const char *key_path, const char *pin_file,
                struct remote **ret, struct err **err);
+/* From the next connection on: another key to log in with, and another host key that is pinned (NULL:
+ * the first one seen). */
+int remote_become(struct remote *s, const char *key_path, const char *fingerprint,
+                  struct err **err);
 void remote_free(struct remote *s);
 DEFINE_CLEANUP(struct remote *, remote_free)
 
