@@ -8,15 +8,20 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define POLL_MS 200
+#define STILL_MS 5000 /* between lines that say what is waited for */
 
 struct ask_state {
     const struct fleet *fleet;
     struct progress *progress;
     const volatile sig_atomic_t *stop;
     int fd;
+    int64_t deadline_ms;
+    bool waits;         /* for a sentence: most of what is seen is what was seen before */
+    int64_t told_at_ms; /* of such, the last that became a line */
     bool taken_back;
     struct buf in;
 };
@@ -36,6 +41,16 @@ static int send_all(int fd, const char *text, struct err **err)
     return 0;
 }
 
+static void show_status(struct ask_state *s, const char *text)
+{
+    if (s->waits && !progress_live(s->progress)) {
+        if (clock_mono_ms() - s->told_at_ms < STILL_MS)
+            return;
+        s->told_at_ms = clock_mono_ms();
+    }
+    progress_status(s->progress, text);
+}
+
 /* Shows what is not the last answer: 1 when it is. */
 static int take(struct ask_state *s, size_t len, struct answer *ret, struct err **err)
 {
@@ -51,7 +66,7 @@ static int take(struct ask_state *s, size_t len, struct answer *ret, struct err 
     if (a.kind == ANSWER_LINE)
         progress_line(s->progress, "%s", a.text);
     else
-        progress_status(s->progress, a.text);
+        show_status(s, a.text);
     answer_done(&a);
     return 0;
 }
@@ -100,18 +115,28 @@ static int listen_on(struct ask_state *s, struct answer *ret, struct err **err)
             buf_consume(&s->in, len + 1);
             continue;
         }
+        if (clock_mono_ms() >= s->deadline_ms)
+            return err_new(err, ETIMEDOUT, "the keeper of fleet %s does not answer",
+                           s->fleet->name);
         if ((r = look_at_stop(s, err)) == 0 && poll(&in, 1, POLL_MS) > 0)
             r = read_more(s, err);
     }
     return r;
 }
 
-int fleet_ask(const struct fleet *f, const struct request *request, struct progress *progress,
-              const volatile sig_atomic_t *stop, struct answer *ret, struct err **err)
+int fleet_ask(const struct fleet *f, const struct request *request, int64_t timeout_ms,
+              struct progress *progress, const volatile sig_atomic_t *stop, struct answer *ret,
+              struct err **err)
 {
     CLEANUP_FREE char *text = request_text(request);
     CLEANUP_CLOSE int fd = -1;
-    struct ask_state s = { f, progress, stop, -1, false, BUF_INIT(ANSWER_MAX) };
+    struct ask_state s = { .fleet = f,
+                           .progress = progress,
+                           .stop = stop,
+                           .deadline_ms = timeout_ms ? clock_mono_ms() + timeout_ms : INT64_MAX,
+                           .waits = request->ask == ASK_EXPECT,
+                           .told_at_ms = clock_mono_ms(),
+                           .in = BUF_INIT(ANSWER_MAX) };
     int r = fleet_connect(f, &fd, err);
 
     if (r < 0 || (r = send_all(fd, text, err)) < 0)

@@ -11,6 +11,8 @@
 
 /* Sends the request and shows what comes as progress, until the last answer, which the caller frees.
  * Once `stop` is set the request is taken back and the last answer waited for; set again, that is
- * given up (-ECANCELED). -EPIPE: the keeper went away. */
-int fleet_ask(const struct fleet *f, const struct request *request, struct progress *progress,
-              const volatile sig_atomic_t *stop, struct answer *ret, struct err **err);
+ * given up (-ECANCELED). -EPIPE: the keeper went away. -ETIMEDOUT: it did not answer in `timeout_ms`;
+ * 0: for ever. */
+int fleet_ask(const struct fleet *f, const struct request *request, int64_t timeout_ms,
+              struct progress *progress, const volatile sig_atomic_t *stop, struct answer *ret,
+              struct err **err);

@@ -225,7 +225,7 @@ static void leave(struct keeper_server *s, struct asker *a)
         set_stop(s, true);
     else if (a->stage == WAITING && a->request.owner && !s->up)
         keeper_server_end(s);
-    else
+    else if (a->stage != LEAVING) /* that is on its way, and may still be listened for */
         drop(s, a);
 }
 

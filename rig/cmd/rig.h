@@ -24,6 +24,27 @@ extern const struct verbs_option cmd_check_options[];
 int cmd_check(const struct verbs_args *args, void *userdata);
 extern const struct verbs_option cmd_verbs_options[];
 int cmd_verbs(const struct verbs_args *args, void *userdata);
+/* A fleet that stays up: rig/cmd/cmd_fleet.h. */
+extern const struct verbs_option cmd_up_options[];
+int cmd_up(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_down_options[];
+int cmd_down(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_status_options[];
+int cmd_status(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_ssh_options[];
+int cmd_ssh(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_logs_options[];
+int cmd_logs(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_kubectl_options[];
+int cmd_kubectl(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_do_options[];
+int cmd_do(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_expect_options[];
+int cmd_expect(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_redeploy_options[];
+int cmd_redeploy(const struct verbs_args *args, void *userdata);
+extern const struct verbs_option cmd_names_options[];
+int cmd_names(const struct verbs_args *args, void *userdata);
 /* Its userdata is the program's own table. */
 int cmd_completion(const struct verbs_args *args, void *userdata);
 int cmd_man(const struct verbs_args *args, void *userdata);

@@ -281,6 +281,58 @@ TEST(scenarios_are_listed)
     check_has(ours, "hello  2 devices  [deployment]  ");
 }
 
+/* In a cache of its own, where no fleet is. */
+TEST(commands_for_a_fleet_say_that_there_is_none)
+{
+    static const struct {
+        const char *arguments, *want;
+        int code;
+    } cases[] = {
+        { "status", "no fleet local is up\nstart one with: rig up\n", 2 },
+        { "status -o json --name other",
+          "no fleet other is up\nstart one with: rig up --name other\n", 2 },
+        { "ssh edge-1 ls -l", "no fleet local is up\n", 2 },
+        { "logs -f", "no fleet local is up\n", 2 },
+        { "kubectl get pods -A --watch", "no fleet local is up\n", 2 },
+        { "do cut power of edge-1", "no fleet local is up\n", 2 },
+        { "expect device edge-1 is reachable", "no fleet local is up\n", 2 },
+        { "redeploy agent", "no fleet local is up\n", 2 },
+        { "down", "no fleet local is up\n", 0 },
+        { "names ssh", "", 0 },
+        { "names do cut power", "of\n", 0 },
+        { "names redeploy", "agent\noperator\n", 0 },
+        { "status --name ../x", "'../x' is no name of a fleet", 2 },
+        { "ssh", "DEVICE [COMMAND...] is missing", 2 },
+        { "up --devices 0", "--devices must be a number from 1 to 64, not '0'", 2 },
+        { "up --devices 2x", "--devices must be a number from 1 to 64, not '2x'", 2 },
+        { "up --labels group", "--labels: 'group': not KEY=VALUE", 2 },
+        { "up --labels =a", "--labels: '=a': ", 2 },
+        { "up --deploy /nowhere.yml", "--deploy /nowhere.yml: No such file or directory", 2 },
+        { "up --control-plane k3d", "only one of embedded", 2 },
+        { "expect x --within 5", "--within: ", 2 },
+        { "expect x --within 0s", "--within: must be from 1ms to 24h", 2 },
+        { "expect x --within 5s --holds 5s", "--within and --holds exclude each other", 2 },
+        { "logs -n many", "--lines must be a number", 2 },
+        { "redeploy nats", "'nats' is neither agent nor operator", 2 },
+        { "redeploy operator edge-1", "the operator runs on no device", 2 },
+    };
+    const char *cache = getenv("XDG_CACHE_HOME");
+    CLEANUP_FREE char *before = xstrdup(cache);
+
+    setenv("XDG_CACHE_HOME", check_tmpdir(), 1);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP_FREE char *out = NULL;
+
+        check_case("%s", cases[i].arguments);
+        check_int(rig(cases[i].arguments, &out), cases[i].code);
+        check_has(out, cases[i].want);
+    }
+    if (before)
+        setenv("XDG_CACHE_HOME", before, 1);
+    else
+        unsetenv("XDG_CACHE_HOME");
+}
+
 TEST(completion_and_man_page_are_printed)
 {
     CLEANUP_FREE char *bash = NULL, *zsh = NULL, *man = NULL, *fish = NULL;

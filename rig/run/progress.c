@@ -107,6 +107,11 @@ void progress_status(struct progress *p, const char *text)
         progress_line(p, "  %s", text);
 }
 
+bool progress_live(const struct progress *p)
+{
+    return p->width > 0;
+}
+
 static void on_step(const struct step_result *step, size_t number, size_t of, void *userdata)
 {
     struct progress *p = userdata;

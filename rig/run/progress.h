@@ -22,6 +22,8 @@ DEFINE_CLEANUP(struct progress *, progress_free)
 void progress_line(struct progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* What is going on outside steps: the status line on a terminal, a line elsewhere. */
 void progress_status(struct progress *p, const char *text);
+/* Whether there is a terminal, so that a status costs no line. */
+bool progress_live(const struct progress *p);
 /* Takes the status line away. */
 void progress_clear(struct progress *p);
 /* Fills in `step`, `acted`, `waiting`, `done` and `userdata`. */
