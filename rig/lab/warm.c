@@ -132,7 +132,7 @@ static int take_string(const json_t *from, const char *key, char *ret, size_t si
 {
     const char *s = json_string_value(json_object_get(from, key));
 
-    if (!s || !*s || strlen(s) >= size || strchr(s, '/'))
+    if (!s || !*s || strlen(s) >= size)
         return err_new(err, EPROTO, "\"%s\" is missing or no such text", key);
     memcpy(ret, s, strlen(s) + 1);
     return 0;
@@ -146,6 +146,8 @@ static int take_file(const json_t *from, struct warm_file *ret, struct err **err
     if ((r = take_string(from, "name", ret->name, sizeof(ret->name), err)) < 0 ||
         (r = take_string(from, "sum", ret->sum, sizeof(ret->sum), err)) < 0)
         return r;
+    if (strchr(ret->name, '/'))
+        return err_new(err, EPROTO, "\"name\": %s is no file's name", ret->name);
     if (!json_is_integer(size) || !json_is_integer(time))
         return err_new(err, EPROTO, "%s: no size or time", ret->name);
     ret->size = json_integer_value(size);

@@ -59,7 +59,7 @@ static struct warm *make(const char *cache, const char *digest)
     struct warm *w = begin(cache, digest);
 
     fill(w);
-    w->host_key = xstrdup("SHA256:abc");
+    w->host_key = xstrdup("SHA256:a/b+c");
     need_ok(warm_finish(w, &err), err);
     return w;
 }
@@ -75,7 +75,7 @@ TEST(what_was_saved_is_found_again)
     check_true(damage == NULL);
     check_str(found->nonce, made->nonce);
     check_int(strlen(found->nonce), 64);
-    check_str(found->host_key, "SHA256:abc");
+    check_str(found->host_key, "SHA256:a/b+c");
     check_true(file_exists(found->ram) && file_exists(found->state) && file_exists(found->key));
     check_int(warm_open(cache, "d2", &found, &damage, NULL), -ENOENT);
     check_true(damage == NULL);
@@ -273,7 +273,7 @@ TEST(two_rigs_at_once_make_one)
 
     check_int(warm_begin(cache, "d1", 1, stop, tell, &waited, &second, &err), -ECANCELED);
     fill(w);
-    w->host_key = xstrdup("SHA256:abc");
+    w->host_key = xstrdup("SHA256:a/b+c");
     need_ok(warm_finish(w, &err), err);
     check_int(warm_begin(cache, "d1", 1, stop, tell, &waited, &second, NULL), -EEXIST);
     check_int(waited, 0);
@@ -303,7 +303,7 @@ TEST(meta_that_is_none_is_refused)
         { "[]", "version" },
         { "{\"warm\":1}", "version" },
         { "{\"warm\":2,\"nonce\":\"n\"}", "host_key" },
-        { "{\"warm\":2,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[{\"name\":\"../x\"}]}",
+        { "{\"warm\":2,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[{\"name\":\"../x\",\"sum\":\"b\"}]}",
           "name" },
         { "{\"warm\":2,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[{\"name\":\"a\",\"sum\":\"b\"}]}",
           "no size or time" },
