@@ -12,9 +12,7 @@
 
 const struct verbs_option cmd_doctor_options[] = {
     { "output", 'o', "FORMAT", "for people or for programs", "text|json" },
-    { "arch", 0, "ARCH", "machine type of devices", "x86_64|aarch64" },
     { "libvirt", 0, "URI", "a libvirt daemon, or 'private' for one of the rig's own", NULL },
-    { "accel", 0, "ACCEL", "how machines are run", "kvm|tcg" },
     { "report-dir", 0, "DIR", "where the folders of runs are to be", NULL },
     { "config", 'c', "FILE", "settings file, instead of ~/.config/fleetrig/rig.yml", NULL },
     { 0 },

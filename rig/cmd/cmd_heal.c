@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "rig/cmd/fleet_heal.h"
 #include "rig/cmd/options.h"
 #include "rig/cmd/rig.h"
 #include "rig/cmd/runs.h"
@@ -24,8 +25,8 @@ int cmd_heal(const struct verbs_args *args, void *userdata)
     CLEANUP(place_free) struct place *place = NULL;
     CLEANUP_FREE char *runs_dir = NULL;
     CLEANUP_ERR struct err *err = NULL;
-    size_t n = 0;
-    int r;
+    bool dry = verbs_flag(args, "dry-run"), good;
+    size_t n = 0, n_fleets = 0;
 
     (void)userdata;
     if (place_new(&place, &err) < 0) {
@@ -35,8 +36,10 @@ int cmd_heal(const struct verbs_args *args, void *userdata)
         return RIG_USAGE;
     }
     runs_dir = options_runs_dir(args, place);
-    r = run_folders_heal(runs_dir, verbs_flag(args, "dry-run"), say, NULL, &n);
-    if (r >= 0 && n == 0)
-        puts("nothing is left of dead runs");
-    return r < 0 ? RIG_FAILED : RIG_PASSED;
+    good = run_folders_heal(runs_dir, dry, say, NULL, &n) >= 0;
+    /* What went wrong was said. */
+    good &= fleets_heal(place, dry, say, NULL, &n_fleets, &err) >= 0;
+    if (good && n + n_fleets == 0)
+        puts("nothing is left to take back");
+    return good ? RIG_PASSED : RIG_FAILED;
 }

@@ -164,7 +164,7 @@ static void check_nothing_left(const char *dir)
     lab = in_run(dir, "lab");
     check_true(!lab || !file_exists(lab));
     again = run_heal(dir);
-    check_str(again, "nothing is left of dead runs\n");
+    check_str(again, "nothing is left to take back\n");
     printf("# %s", said);
 }
 

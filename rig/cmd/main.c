@@ -55,11 +55,12 @@ static const struct verbs_command commands[] = {
       .run = cmd_doctor },
     { .name = "heal",
       .arguments = "",
-      .help = "take back what dead runs left",
+      .help = "take back what dead runs left, and faults of fleets that stay up",
       .details = "A rig that was killed, or whose host went down, leaves processes, machines and "
-                 "folders behind. Each run keeps a ledger of them; this ends and removes "
-                 "what the ledgers of dead runs name, and says each thing. Running it again does "
-                 "nothing. 'rig run' does the same before it begins.",
+                 "folders behind. Each run, and each fleet of 'rig up', keeps a ledger of them; "
+                 "this ends and removes what the ledgers of dead ones name, takes back the open "
+                 "faults of living fleets, and says each thing. Running it again does nothing. "
+                 "'rig run' and 'rig up' do the same for dead ones before they begin.",
       .options = cmd_heal_options,
       .complete = "none",
       .run = cmd_heal },

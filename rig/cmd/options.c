@@ -9,10 +9,19 @@
 #include "base/mem.h"
 #include "base/strv.h"
 
+/* A command need not have all of the options. */
+static const char *given(const struct verbs_args *args, const char *option)
+{
+    for (const struct verbs_option *o = args->options; o->name; o++)
+        if (str_eq(o->name, option))
+            return verbs_value(args, option);
+    return NULL;
+}
+
 static void override(char **setting, const struct verbs_args *args, const char *option)
 {
-    if (verbs_value(args, option))
-        replace_str(setting, verbs_value(args, option));
+    if (given(args, option))
+        replace_str(setting, given(args, option));
 }
 
 int options_settings(const struct verbs_args *args, const struct place *place,
@@ -24,7 +33,7 @@ int options_settings(const struct verbs_args *args, const struct place *place,
     r = settings_load(path ? path : place->settings, /* needed= */ path != NULL, ret, err);
     if (r < 0)
         return r;
-    (*ret)->cold |= verbs_flag(args, "cold");
+    (*ret)->cold |= given(args, "cold") != NULL;
     override(&(*ret)->arch, args, "arch");
     override(&(*ret)->libvirt, args, "libvirt");
     override(&(*ret)->accel, args, "accel");

@@ -9,8 +9,8 @@
 #include "rig/cmd/place.h"
 #include "rig/cmd/settings.h"
 
-/* The settings file, overridden by the command line: the command has the options config, arch,
- * libvirt, accel and cold. */
+/* The settings file, overridden by those of the options arch, libvirt, accel and cold that the command
+ * has; it has config. */
 int options_settings(const struct verbs_args *args, const struct place *place,
                      struct settings **ret, struct err **err);
 /* Columns of the terminal for progress_new(); 0 when `out` is none. */

@@ -93,8 +93,7 @@ static void random_hex(char *hex, size_t digits)
     sodium_bin2hex(hex, digits + 1, raw, digits / 2);
 }
 
-/* RFC 9562, version 4. */
-static void random_uuid(char ret[37])
+void identity_uuid(char ret[static 37])
 {
     char hex[33];
 
@@ -116,7 +115,7 @@ int identity_give(struct remote *remote, const struct identity *identity, int64_
         return r;
     random_hex(entropy, 128);
     random_hex(machine_id, 32);
-    random_uuid(boot_id);
+    identity_uuid(boot_id);
     ms = clock_wall_ms();
     snprintf(now, sizeof(now), "%lld.%03d", (long long)(ms / 1000), (int)(ms % 1000));
     r = run(remote, GIVE,

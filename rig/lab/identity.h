@@ -25,3 +25,6 @@ int identity_prepare(struct remote *remote, const char *nonce, int64_t timeout_m
  * made here. -EKEYREJECTED: this is not what was saved. */
 int identity_give(struct remote *remote, const struct identity *identity, int64_t timeout_ms,
                   struct err **err);
+
+/* A random one: RFC 9562, version 4. */
+void identity_uuid(char ret[static 37]);

@@ -92,6 +92,11 @@ int libvirtd_start(struct supervisor *s, const char *dir, const char *cache_dir,
         return err_new(
                 err, EPERM,
                 "a private libvirtd needs root or the devbox; qemu:///session needs neither");
+    if (!proc_find("libvirtd")) {
+        err_new(err, ENOENT,
+                "no libvirt daemon can be used here, and libvirtd is not found in PATH");
+        return err_hint(err, "'rig doctor' says what to install");
+    }
     if ((r = make_folders(dir, cache_dir, err)) < 0 ||
         (r = file_write(qemu, qemu_conf, strlen(qemu_conf), 0644, err)) < 0 ||
         (r = file_write(own, libvirtd_conf, strlen(libvirtd_conf), 0644, err)) < 0 ||

@@ -460,6 +460,21 @@ static int remove_machine(void *impl, const char *name, struct err **err)
     return dir_remove(dir, err);
 }
 
+/* A host's libvirt finds the emulator itself. */
+static int check_programs(const struct machines *m, const struct machine_spec *spec,
+                          struct err **err)
+{
+    CLEANUP_FREE char *emulator = xasprintf("qemu-system-%s", spec->arch);
+    const char *missing = !proc_find("qemu-img")                    ? "qemu-img"
+                          : m->virt.private && !proc_find(emulator) ? emulator
+                                                                    : NULL;
+
+    if (!missing)
+        return 0;
+    err_new(err, ENOENT, "QEMU is missing: %s is not found in PATH", missing);
+    return err_hint(err, "'rig doctor' says what to install");
+}
+
 static int ensure(void *impl, const struct machine_spec *spec, bool *ret_changed, struct err **err)
 {
     struct machines *m = impl;
@@ -467,7 +482,8 @@ static int ensure(void *impl, const struct machine_spec *spec, bool *ret_changed
     bool changed = false;
     int r;
 
-    if ((r = check_name(spec->name, err)) < 0 || (r = choose_accel(m, spec, err)) < 0)
+    if ((r = check_name(spec->name, err)) < 0 || (r = check_programs(m, spec, err)) < 0 ||
+        (r = choose_accel(m, spec, err)) < 0)
         return r;
     if (!v || !is_as_specified(v, spec)) {
         CLEANUP(machine_free) struct machine *made = NULL;

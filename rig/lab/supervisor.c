@@ -19,6 +19,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -482,23 +483,48 @@ const struct service_host *supervisor_service_host(struct supervisor *s, const c
 #define PORT_FIRST 20000
 #define PORT_COUNT 12768
 
+/* Other rigs are told that a port is ours before its service has it, by an abstract socket of this
+ * name; like ports those belong to the network namespace. It is held as long as this process lives.
+ * False when another has it. */
+static bool claim(uint16_t port)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    int len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "fleetrig-port-%u", port);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&name,
+                        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+        return true;
+    if (fd >= 0)
+        close(fd);
+    return false;
+}
+
+static bool is_free(uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
 int port_free(uint16_t *ret, struct err **err)
 {
     /* Moves on, so that one process never gives a port twice. */
-    static unsigned next;
+    static _Atomic unsigned next;
 
-    if (next == 0)
-        getrandom(&next, sizeof(next), 0);
+    if (next == 0) {
+        unsigned start = 0;
+
+        getrandom(&start, sizeof(start), 0);
+        next = start;
+    }
     for (int i = 0; i < PORT_COUNT; i++) {
         uint16_t port = (uint16_t)(PORT_FIRST + next++ % PORT_COUNT);
-        struct sockaddr_in address = { .sin_family = AF_INET,
-                                       .sin_port = htons(port),
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        if (fd < 0)
-            return err_errno(err, errno, "looking for a free port");
-        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+        if (is_free(port) && claim(port)) {
             *ret = port;
             return 0;
         }

@@ -4,6 +4,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -292,6 +295,51 @@ TEST(ports_are_free_and_given_once)
         for (size_t j = 0; j < i; j++)
             check_true(ports[i] != ports[j]);
     }
+}
+
+/* Each process would begin anywhere: they are forked after the first draw, so all begin at the same. */
+TEST(two_rigs_never_get_the_same_port)
+{
+    uint16_t ours[8], theirs[8], first = 0;
+    int fds[2], status = 0;
+    CLEANUP_ERR struct err *err = NULL;
+    pid_t pid;
+
+    need_ok(port_free(&first, &err), err);
+    need_true(pipe2(fds, O_CLOEXEC) == 0 && (pid = fork()) >= 0);
+    if (pid == 0) {
+        for (size_t i = 0; i < ARRAY_LEN(theirs); i++)
+            if (port_free(&theirs[i], NULL) < 0)
+                _exit(1);
+        if (write(fds[1], theirs, sizeof(theirs)) != sizeof(theirs))
+            _exit(1);
+        poll(NULL, 0, -1);
+    }
+    need_true(read(fds[0], theirs, sizeof(theirs)) == sizeof(theirs));
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        need_ok(port_free(&ours[i], &err), err);
+        for (size_t j = 0; j < ARRAY_LEN(theirs); j++)
+            check_true(ours[i] != theirs[j]);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TEST(a_port_that_somebody_has_is_passed_over)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CLEANUP_ERR struct err *err = NULL;
+    uint16_t port = 0, next = 0;
+
+    need_ok(port_free(&port, &err), err);
+    address.sin_port = htons((uint16_t)(port + 1));
+    need_true(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    need_ok(port_free(&next, &err), err);
+    check_true(next != port + 1);
 }
 
 CHECK_MAIN()
