@@ -139,11 +139,16 @@ static void on_acting(const struct sentence *s, void *userdata)
 static void on_acted(const struct sentence *s, const char *what, const char *note, void *userdata)
 {
     struct progress *p = userdata;
+    bool undo;
 
     if (str_eq(what, "failed")) /* the step says it */
         return;
-    progress_line(p, "  %s: %s%s%s", str_eq(what, "undo") ? "undone" : "done", s->text,
-                  *note ? ": " : "", note);
+    undo = str_eq(what, "undo");
+    progress_line(p, "  %s: %s%s%s", undo ? "undone" : "done", s->text,
+                  !*note ? ""
+                  : undo ? ", "
+                         : ": ",
+                  note);
 }
 
 static void on_waiting(const struct check_result *check, int64_t waited_ms, int64_t limit_ms,

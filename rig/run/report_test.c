@@ -129,7 +129,7 @@ static char *told(int width)
     w.step(&step, 3, 4, w.userdata);
     w.acted(&action, "fault", "it boots", w.userdata);
     w.acted(&action, "failed", "told by the step", w.userdata);
-    w.acted(&action, "undo", "", w.userdata);
+    w.acted(&action, "undo", "by: heal of edge-1", w.userdata);
     for (int64_t ms = 0; ms < 130000; ms += 250) {
         snprintf(check.last, sizeof(check.last), "%s", ms < 1000 ? "no answer" : "404: none");
         w.waiting(&check, ms, 180000, w.userdata);
