@@ -212,6 +212,8 @@ static void add_when(const struct view *v, const struct view_step *s)
     html_addf(&v->html, "</p>\n");
 }
 
+static void add_story(const struct view *v, const struct view_step *s);
+
 static void add_failure(const struct view *v)
 {
     const struct view_step *s = view_failed(v);
@@ -231,6 +233,8 @@ static void add_failure(const struct view *v)
     for (size_t i = 0; i < s->result->n_checks; i++)
         if (s->result->checks[i].verdict == VERDICT_YES && view_room(v, ROOM_HEAD))
             add_check(v, &s->result->checks[i]);
+    if (s->result->n_checks == 0) /* it did not end, or failed before it looked */
+        add_story(v, s);
     add_closest(v, s->result);
     add_deaths(v);
     html_addf(&v->html, "</section>\n");

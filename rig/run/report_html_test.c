@@ -299,6 +299,7 @@ TEST(a_run_that_died)
 
     memcpy(some, steps, sizeof(some));
     some[3].result = RESULT_INTERRUPTED;
+    some[3].n_checks = 0;
     h.result = (struct run_result){ .result = RESULT_INTERRUPTED, .steps = some, .n_steps = 4 };
     h.n_events = 45;
     h.ended = false;
@@ -307,6 +308,8 @@ TEST(a_run_that_died)
     text = page("died", &h, NULL, 0);
     check_has(text, "? the run died, or still goes on");
     check_has(text, "Where it ended: power returns");
+    check_has(text, "<td>http 8080 of edge-1 says &quot;hello v2&quot;<br/><span "
+                    "class=\"muted\">200: hello v1</span>");
     check_has(text, "<dt>last heard of after</dt><dd>52.0s</dd>");
 }
 
