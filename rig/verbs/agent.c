@@ -78,8 +78,11 @@ ACT_ON_EACH(start_act, start_one)
 static int stop_undo_one(struct verb_run *run, const struct sentence *s, const char *device,
                          char note[static SAMPLE_MAX], struct err **err)
 {
-    return machine_powered(lab_machines(run->lab), device) ? start_one(run, s, device, note, err)
-                                                           : 0;
+    (void)s;
+    return machine_powered(lab_machines(run->lab), device)
+                   ? script_on_device(run, device, start_script, ARGV(NULL), TAKE_BACK_MS, note,
+                                      err)
+                   : 0;
 }
 
 UNDO_ON_EACH(stop_undo, stop_undo_one)

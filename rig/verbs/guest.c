@@ -17,7 +17,6 @@
 #include "rig/verbs/look.h"
 
 #define SCRIPT_MS 120000
-#define BOOT_MS 300000
 
 static bool is_on(struct verb_run *run, const char *device)
 {
@@ -33,7 +32,7 @@ static int switch_on(struct verb_run *run, const char *device, struct err **err)
         return 0;
     if (machine_power_on(lab_machines(run->lab), device, err) < 0)
         return err_wrap(err, "switching it on to repair its disk");
-    return lab_reach(run->lab, device, BOOT_MS, &host, err);
+    return lab_reach(run->lab, device, TAKE_BACK_MS, &host, err);
 }
 
 /* --- Clock ----------------------------------------------------------------------------------- */
@@ -84,7 +83,7 @@ static int set_clock_one(struct verb_run *run, const struct sentence *s, const c
 
     (void)s;
     return is_on(run, device)
-                   ? script_on_device(run, device, set_script, ARGV(text), SCRIPT_MS, note, err)
+                   ? script_on_device(run, device, set_script, ARGV(text), TAKE_BACK_MS, note, err)
                    : 0;
 }
 
@@ -149,7 +148,8 @@ static int unfill_one(struct verb_run *run, const struct sentence *s, const char
 
     (void)s;
     return r < 0 ? r
-                 : script_on_device(run, device, unfill_script, ARGV(NULL), SCRIPT_MS, note, err);
+                 : script_on_device(run, device, unfill_script, ARGV(NULL), TAKE_BACK_MS, note,
+                                    err);
 }
 
 ACT_ON_EACH(unfill_act, unfill_one)
@@ -192,9 +192,9 @@ static int release_one(struct verb_run *run, const struct sentence *s, const cha
                        char note[static SAMPLE_MAX], struct err **err)
 {
     (void)s;
-    return is_on(run, device)
-                   ? script_on_device(run, device, release_script, ARGV(NULL), SCRIPT_MS, note, err)
-                   : 0;
+    return is_on(run, device) ? script_on_device(run, device, release_script, ARGV(NULL),
+                                                 TAKE_BACK_MS, note, err)
+                              : 0;
 }
 
 ACT_ON_EACH(release_act, release_one)
@@ -250,8 +250,8 @@ static int mend_act(struct verb_run *run, const struct sentence *s, char note[st
     const char *device = sentence_value(s, "DEVICE");
 
     if (switch_on(run, device, err) < 0 ||
-        script_on_device(run, device, mend_script, ARGV(sentence_value(s, "PATH")), SCRIPT_MS, note,
-                         err) < 0)
+        script_on_device(run, device, mend_script, ARGV(sentence_value(s, "PATH")), TAKE_BACK_MS,
+                         note, err) < 0)
         return err_wrap(err, "%s", device);
     return 0;
 }

@@ -136,11 +136,12 @@ static const char clear_script[] =
         "! tc qdisc show dev eth0 | grep -q netem || { echo 'netem is still there'; exit 1; }\n";
 
 static int shape(struct verb_run *run, const char *device, const char *script, const char *part,
-                 const char *netem, int64_t number, char note[static SAMPLE_MAX], struct err **err)
+                 const char *netem, int64_t number, int64_t timeout_ms,
+                 char note[static SAMPLE_MAX], struct err **err)
 {
     CLEANUP_FREE char *text = xasprintf("%lld", (long long)number);
 
-    return script_on_device(run, device, script, ARGV(part, netem, DEVICES_SEE, text), SCRIPT_MS,
+    return script_on_device(run, device, script, ARGV(part, netem, DEVICES_SEE, text), timeout_ms,
                             note, err);
 }
 
@@ -150,7 +151,7 @@ static int drop_part(struct verb_run *run, const char *device, const char *part,
     char note[SAMPLE_MAX];
 
     return machine_powered(lab_machines(run->lab), device)
-                   ? shape(run, device, drop_script, part, "", 0, note, err)
+                   ? shape(run, device, drop_script, part, "", 0, TAKE_BACK_MS, note, err)
                    : 0;
 }
 
@@ -160,7 +161,7 @@ static int slow_one(struct verb_run *run, const struct sentence *s, const char *
     int64_t delay = sentence_ms(s, "DURATION");
     CLEANUP_FREE char *netem = xasprintf("delay %lldms", (long long)delay);
 
-    return shape(run, device, delay_script, "delay", netem, delay, note, err);
+    return shape(run, device, delay_script, "delay", netem, delay, SCRIPT_MS, note, err);
 }
 
 ACT_ON_EACH(slow_act, slow_one)
@@ -174,7 +175,7 @@ static int jitter_one(struct verb_run *run, const struct sentence *s, const char
 
     if (jitter >= delay)
         return err_new(err, EINVAL, "the jitter is to be less than the delay");
-    return shape(run, device, delay_script, "delay", netem, delay - jitter, note, err);
+    return shape(run, device, delay_script, "delay", netem, delay - jitter, SCRIPT_MS, note, err);
 }
 
 ACT_ON_EACH(jitter_act, jitter_one)
@@ -199,7 +200,8 @@ static int lose_one(struct verb_run *run, const struct sentence *s, const char *
 
     if (percent == 0)
         return err_new(err, EINVAL, "0 percent is no loss");
-    return shape(run, device, loss_script, "loss", netem, LOSS_SURE * 100 / percent, note, err);
+    return shape(run, device, loss_script, "loss", netem, LOSS_SURE * 100 / percent, SCRIPT_MS,
+                 note, err);
 }
 
 ACT_ON_EACH(lose_act, lose_one)
@@ -219,7 +221,7 @@ static int limit_one(struct verb_run *run, const struct sentence *s, const char 
     int64_t kbit = sentence_number(s, "RATE");
     CLEANUP_FREE char *netem = xasprintf("rate %lldkbit", (long long)kbit);
 
-    return shape(run, device, rate_script, "rate", netem, kbit, note, err);
+    return shape(run, device, rate_script, "rate", netem, kbit, SCRIPT_MS, note, err);
 }
 
 ACT_ON_EACH(limit_act, limit_one)

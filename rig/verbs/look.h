@@ -11,6 +11,9 @@
 /* How long one look may take to reach what it looks at. It has no need to wait: it comes again. */
 #define LOOK_MS 5000
 
+/* For taking something back inside a device, which may boot just now. */
+#define TAKE_BACK_MS 300000
+
 /* Sets verdict and text, and returns 0: `return seen(ret, VERDICT_NO, "...")`. */
 int seen(struct sample *ret, enum verdict verdict, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));

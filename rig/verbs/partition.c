@@ -39,7 +39,8 @@ static const char heal_script[] =
 static const char remove_script[] = "nft \"add table inet $1; delete table inet $1\"\n";
 
 static int with_component(struct verb_run *run, const struct sentence *s, const char *device,
-                          const char *script, char note[static SAMPLE_MAX], struct err **err)
+                          const char *script, int64_t timeout_ms, char note[static SAMPLE_MAX],
+                          struct err **err)
 {
     const char *component = sentence_value(s, "COMPONENT");
     CLEANUP_FREE char *table = xasprintf("fleetrig_%s", component), *address = NULL;
@@ -49,14 +50,14 @@ static int with_component(struct verb_run *run, const struct sentence *s, const 
         return err_wrap(err, "devices have no way to %s anyhow", component);
     colon = strrchr(address, ':');
     *colon = '\0';
-    return script_on_device(run, device, script, ARGV(table, address, colon + 1), SCRIPT_MS, note,
+    return script_on_device(run, device, script, ARGV(table, address, colon + 1), timeout_ms, note,
                             err);
 }
 
 static int cut_one(struct verb_run *run, const struct sentence *s, const char *device,
                    char note[static SAMPLE_MAX], struct err **err)
 {
-    return with_component(run, s, device, cut_script, note, err);
+    return with_component(run, s, device, cut_script, SCRIPT_MS, note, err);
 }
 
 ACT_ON_EACH(cut_act, cut_one)
@@ -64,7 +65,7 @@ ACT_ON_EACH(cut_act, cut_one)
 static int heal_one(struct verb_run *run, const struct sentence *s, const char *device,
                     char note[static SAMPLE_MAX], struct err **err)
 {
-    return with_component(run, s, device, heal_script, note, err);
+    return with_component(run, s, device, heal_script, SCRIPT_MS, note, err);
 }
 
 ACT_ON_EACH(heal_act, heal_one)
@@ -73,7 +74,7 @@ static int undo_one(struct verb_run *run, const struct sentence *s, const char *
                     char note[static SAMPLE_MAX], struct err **err)
 {
     return machine_powered(lab_machines(run->lab), device)
-                   ? with_component(run, s, device, remove_script, note, err)
+                   ? with_component(run, s, device, remove_script, TAKE_BACK_MS, note, err)
                    : 0;
 }
 
