@@ -155,7 +155,7 @@ bin/%: $(out)/bin/% always
 #
 # What people say
 #
-.PHONY: all check test images demo lint format fuzz fuzz-here clean help always
+.PHONY: all check test images demo lint format fuzz fuzz-here bench clean help always
 chosen = $(if $T,$(filter $(foreach t,$T,$(out)/test/$t% $(out)/fuzz/$t%),$1),$1)
 # Scripts are the same under every variant: once is enough.
 these  = $(call chosen,$(tests_) $(if $(filter debug,$(VARIANT)),$(scripts)))
@@ -189,6 +189,9 @@ fuzz: ## run every fuzzer for FUZZ_SECONDS (60), two at a time
 
 fuzz-here: $(call chosen,$(fuzzers_))
 	@tools/run-fuzzers $(out) $(call chosen,$(fuzzers_))
+
+bench: all images ## measure what people feel, beside a plain virsh and ssh script; one table
+	@tools/bench $(PARTS)
 
 clean: ## remove what make made; tools/devbox clean removes the devbox
 	rm -rf build bin
