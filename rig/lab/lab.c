@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-only */
 
 /*
- * Theory of operation: one thread. What takes long runs in processes anyway, so provisioning in
- * parallel is a matter of order: artefacts first (all recipes side by side), then every machine is
- * switched on, and while they boot the control plane and the servers come up; then each machine is
- * waited for and gets its agent. Everything is deployed by its score; a machine that was switched on
- * early is one that its score finds done.
+ * Theory of operation: artefacts come first, all recipes side by side. Then every device gets a
+ * thread (lab_devices.c), and meanwhile the servers come up on the thread that made the lab: NATS, which
+ * agents need, then the Kubernetes API and what runs on it. Everything is deployed by its score; a
+ * machine that was switched on early is one that its score finds done.
  */
 
 #include "rig/lab/lab.h"
@@ -27,14 +26,11 @@
 #include "rig/lab/remote.h"
 #include "rig/lab/virt.h"
 
-#define NATS_DEVICE_USER "fleet-device"
 #define NATS_MS 15000
-#define HEARTBEAT_MS 60000 /* until an agent's first one */
-#define IDENTITY_MS 30000
 
 /* --- phases ---------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3))) static void say(struct lab *lab, const char *fmt, ...)
+void lab_say(struct lab *lab, const char *fmt, ...)
 {
     char line[512];
     va_list ap;
@@ -42,8 +38,11 @@ __attribute__((format(printf, 2, 3))) static void say(struct lab *lab, const cha
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    if (lab->progress)
-        lab->progress(line, lab->userdata);
+    if (!lab->progress)
+        return;
+    pthread_mutex_lock(&lab->telling);
+    lab->progress(line, lab->userdata);
+    pthread_mutex_unlock(&lab->telling);
 }
 
 static void tell_phase(struct lab *lab, const char *name, bool end)
@@ -55,26 +54,31 @@ static void tell_phase(struct lab *lab, const char *name, bool end)
     pthread_mutex_unlock(&lab->telling);
 }
 
-/* Begins one and says so. Its number. */
-__attribute__((format(printf, 2, 3))) static size_t phase_begin(struct lab *lab, const char *fmt,
-                                                                ...)
+struct lab_phase lab_phase_begin(struct lab *lab, const char *fmt, ...)
 {
-    char *name;
+    struct lab_phase phase;
     va_list ap;
 
-    lab->phases = grow(lab->phases, lab->n_phases, &lab->cap_phases, sizeof(*lab->phases));
-    name = lab->phases[lab->n_phases];
     va_start(ap, fmt);
-    vsnprintf(name, sizeof(*lab->phases), fmt, ap);
+    vsnprintf(phase.name, sizeof(phase.name), fmt, ap);
     va_end(ap);
-    say(lab, "%s", name);
-    tell_phase(lab, name, /* end= */ false);
-    return lab->n_phases++;
+    lab_say(lab, "%s", phase.name);
+    tell_phase(lab, phase.name, /* end= */ false);
+    return phase;
 }
 
-static void phase_end(struct lab *lab, size_t phase)
+void lab_phase_end(struct lab *lab, const struct lab_phase *phase)
 {
-    tell_phase(lab, lab->phases[phase], /* end= */ true);
+    tell_phase(lab, phase->name, /* end= */ true);
+}
+
+/* The outcome of a component's score. What was cancelled because something else failed is no failure
+ * of its own. */
+int lab_component(struct lab *lab, int r)
+{
+    if (r < 0 && supervisor_interrupted(lab->supervisor, NULL) == 0)
+        lab->component_failed = true;
+    return r;
 }
 
 /* --- artefacts ------------------------------------------------------------------------------- */
@@ -105,7 +109,7 @@ static void want_artefact(struct lab *lab, const char *recipe, const char *argum
 
 static void on_build(const char *line, void *userdata)
 {
-    say(userdata, "%s", line);
+    lab_say(userdata, "%s", line);
 }
 
 /* Our own API server is needed where nobody named another one. */
@@ -119,7 +123,7 @@ static bool needs_apiserver(const struct lab *lab)
 static int get_artefacts(struct lab *lab, struct err **err)
 {
     CLEANUP_FREE char *images = xasprintf("%s/images", lab->root), *nats = NULL;
-    size_t phase = phase_begin(lab, "artefacts");
+    struct lab_phase phase = lab_phase_begin(lab, "artefacts");
     struct artefact *server;
     int r;
 
@@ -145,128 +149,7 @@ static int get_artefacts(struct lab *lab, struct err **err)
         lab->apiserver = xasprintf("%s/bin/crd-apiserver", server->dir);
     nats = xasprintf("%s/bin/nats-server", find_artefact(lab, "nats", NULL)->dir);
     supervisor_program(lab->supervisor, "nats-server", nats);
-    phase_end(lab, phase);
-    return 0;
-}
-
-/* --- machines -------------------------------------------------------------------------------- */
-
-static struct machine_spec spec_of(const struct lab *lab, const struct lab_member *m)
-{
-    return (struct machine_spec){ .name = m->name,
-                                  .arch = m->arch,
-                                  .image = m->image->dir,
-                                  .ssh_key = lab->public_key,
-                                  .cpus = lab->cpus,
-                                  .memory_mb = lab->memory_mb,
-                                  .disk_gb = lab->disk_gb,
-                                  .image_archives = (const char *const *)m->archives };
-}
-
-static void on_note(const char *line, void *userdata)
-{
-    say(userdata, "%s", line);
-}
-
-static int switch_on(struct lab *lab, struct err **err)
-{
-    CLEANUP_FREE char *prefix = xasprintf(VIRT_PREFIX "%d", (int)getpid());
-    size_t phase = phase_begin(lab, "machines: switching on");
-    const struct machine_host *host;
-    struct machines_config config = { .dir = lab->dir,
-                                      .cache_dir = lab->cache_dir,
-                                      .prefix = prefix,
-                                      .uri = lab->libvirt_uri,
-                                      .ssh_key = lab->key_path,
-                                      .accel = lab->accel,
-                                      .cold = lab->cold,
-                                      .note = on_note,
-                                      .userdata = lab };
-    int r;
-
-    if ((r = remote_keygen(lab->key_path, &lab->public_key, err)) < 0 ||
-        (r = machines_new(lab->supervisor, &config, &lab->machines, err)) < 0)
-        return r;
-    host = machines_host(lab->machines);
-    for (size_t i = 0; i < lab->n_members; i++) {
-        struct machine_spec spec = spec_of(lab, &lab->members[i]);
-
-        if ((r = host->ensure(host->impl, &spec, NULL, err)) < 0)
-            return err_wrap(err, "machine %s", spec.name);
-    }
-    phase_end(lab, phase);
-    return 0;
-}
-
-static int learn_identity(struct lab *lab, struct lab_member *m, const struct device_host *device,
-                          struct err **err)
-{
-    static const char *const read_id[] = { "cat", "/etc/machine-id", NULL };
-    CLEANUP_FREE char *id = NULL;
-    int r = device_run(device, read_id, IDENTITY_MS, &id, err);
-
-    if (r < 0)
-        return err_wrap(err, "identity of %s", m->name);
-    m->identity = xasprintf("machine-id %.*s host key %s", (int)strcspn(id, "\n"), id,
-                            machine_fingerprint(lab->machines, m->name));
-    return 0;
-}
-
-/* The outcome of a component's score. */
-static int component(struct lab *lab, int r)
-{
-    lab->component_failed |= r < 0;
-    return r;
-}
-
-int lab_deploy_agent(struct lab *lab, const struct lab_member *m, const struct device_host *device,
-                     struct err **err)
-{
-    const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
-    CLEANUP_FREE char *endpoint = NULL, *url = NULL;
-    CLEANUP_FREE char *program = xasprintf("%s/fleet-agent", lab->programs);
-    CLEANUP_FREE char *unit = xasprintf("%s/fleet/agent/fleet-agent.service", lab->root);
-    struct agent_score agent = { .device_id = m->name,
-                                 .labels = (const char *const *)m->labels,
-                                 .program = program,
-                                 .unit = unit,
-                                 .nats_user = NATS_DEVICE_USER,
-                                 .nats_password = lab->device_password,
-                                 .heartbeat_ms = lab->heartbeat_ms,
-                                 .tick_ms = lab->tick_ms,
-                                 .image_archives = (const char *const *)m->archives };
-    struct outcome outcome = { 0 };
-    int r = host->endpoint(host->impl, "nats", "client", FOR_DEVICES, &endpoint, err);
-
-    if (r < 0)
-        return r;
-    url = xasprintf("nats://%s", endpoint);
-    agent.nats_url = url;
-    r = component(lab, agent_score_deploy(&agent, device, lab->bus, HEARTBEAT_MS, &outcome, err));
-    if (r < 0)
-        return r;
-    say(lab, "agent: %s", outcome.detail);
-    return 0;
-}
-
-static int enrol(struct lab *lab, struct lab_member *m, struct err **err)
-{
-    struct machine_spec spec = spec_of(lab, m);
-    size_t phase = phase_begin(lab, "machine %s: waiting for SSH", m->name);
-    const struct device_host *device = NULL;
-    struct outcome outcome = { 0 };
-    int r;
-
-    r = vm_score_deploy(&spec, machines_host(lab->machines), lab->boot_timeout_ms, &device,
-                        &outcome, err);
-    if (r < 0 || (r = learn_identity(lab, m, device, err)) < 0)
-        return r;
-    phase_end(lab, phase);
-    say(lab, "machine: %s", outcome.detail);
-    phase = phase_begin(lab, "agent of %s", m->name);
-    if ((r = lab_deploy_agent(lab, m, device, err)) < 0)
-        return r;
-    phase_end(lab, phase);
+    lab_phase_end(lab, &phase);
     return 0;
 }
 
@@ -281,8 +164,9 @@ static char *random_password(void)
     return xstrdup(sodium_bin2hex(hex, sizeof(hex), raw, sizeof(raw)));
 }
 
-static int connect_bus(struct lab *lab, const struct service_host *host, struct err **err)
+int lab_connect(struct lab *lab, struct bus **ret, struct err **err)
 {
+    const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
     CLEANUP_FREE char *endpoint = NULL, *url = NULL;
     struct bus_config config = { .name = "rig", .user = NATS_USER, .password = lab->password };
     int r = host->endpoint(host->impl, "nats", "client", FOR_SERVERS, &endpoint, err);
@@ -291,7 +175,7 @@ static int connect_bus(struct lab *lab, const struct service_host *host, struct 
         return r;
     url = xasprintf("nats://%s", endpoint);
     config.url = url;
-    return bus_new(&config, NULL, NULL, NATS_MS, &lab->bus, err);
+    return bus_new(&config, NULL, NULL, NATS_MS, ret, err);
 }
 
 int lab_deploy_operator(struct lab *lab, struct err **err)
@@ -303,41 +187,55 @@ int lab_deploy_operator(struct lab *lab, struct err **err)
                                  .unreachable_after_ms = lab->unreachable_after_ms };
     struct outcome outcome = { 0 };
 
-    return component(
+    return lab_component(
             lab, operator_score_deploy(&op, supervisor_service_host(lab->supervisor, DEVICES_SEE),
                                        control_plane_api(lab->control), &outcome, err));
 }
 
-static int start_servers(struct lab *lab, struct err **err)
+static int start_nats(struct lab *lab, struct err **err)
 {
     const struct service_host *host = supervisor_service_host(lab->supervisor, DEVICES_SEE);
     struct nats_score nats = { .user = NATS_USER,
                                .password = lab->password,
                                .device_user = NATS_DEVICE_USER,
                                .device_password = lab->device_password };
-    const struct kube_api *api;
+    struct lab_phase phase = lab_phase_begin(lab, "NATS");
+    CLEANUP_FREE char *endpoint = NULL;
     struct outcome outcome = { 0 };
-    size_t phase = phase_begin(lab, "Kubernetes API");
     int r;
 
+    if ((r = lab_component(lab, nats_score_deploy(&nats, host, &outcome, err))) < 0 ||
+        (r = host->endpoint(host->impl, "nats", "client", FOR_DEVICES, &endpoint, err)) < 0 ||
+        (r = lab_connect(lab, &lab->bus, err)) < 0)
+        return r;
+    lab->devices_nats = xasprintf("nats://%s", endpoint);
+    lab_phase_end(lab, &phase);
+    return 0;
+}
+
+static int start_servers(struct lab *lab, struct lab_crew *crew, struct err **err)
+{
+    struct outcome outcome = { 0 };
+    struct lab_phase phase;
+    int r;
+
+    if ((r = start_nats(lab, err)) < 0)
+        return r;
+    lab_devices_go_on(crew);
+    phase = lab_phase_begin(lab, "Kubernetes API");
     r = control_plane_start(lab->supervisor, lab->dir, lab->apiserver, &lab->control, err);
     if (r < 0)
         return err_wrap(err, "control plane");
-    phase_end(lab, phase);
-    api = control_plane_api(lab->control);
-    phase = phase_begin(lab, "custom resource definitions");
-    if ((r = component(lab, crd_score_deploy(api, &outcome, err))) < 0)
+    lab_phase_end(lab, &phase);
+    phase = lab_phase_begin(lab, "custom resource definitions");
+    r = lab_component(lab, crd_score_deploy(control_plane_api(lab->control), &outcome, err));
+    if (r < 0)
         return r;
-    phase_end(lab, phase);
-    phase = phase_begin(lab, "NATS");
-    if ((r = component(lab, nats_score_deploy(&nats, host, &outcome, err))) < 0 ||
-        (r = connect_bus(lab, host, err)) < 0)
-        return r;
-    phase_end(lab, phase);
-    phase = phase_begin(lab, "operator");
+    lab_phase_end(lab, &phase);
+    phase = lab_phase_begin(lab, "operator");
     if ((r = lab_deploy_operator(lab, err)) < 0)
         return r;
-    phase_end(lab, phase);
+    lab_phase_end(lab, &phase);
     return 0;
 }
 
@@ -465,16 +363,16 @@ int lab_new(const struct lab_config *config, struct lab **ret, struct err **err)
 
 int lab_up(struct lab *lab, struct err **err)
 {
+    struct lab_crew *crew = NULL;
     int r;
 
-    if ((r = get_artefacts(lab, err)) < 0 || (r = switch_on(lab, err)) < 0 ||
-        (r = start_servers(lab, err)) < 0)
+    if ((r = get_artefacts(lab, err)) < 0 || (r = lab_machines_open(lab, err)) < 0)
+        return r;
+    if ((r = lab_devices_begin(lab, &crew, err)) >= 0)
+        r = start_servers(lab, crew, err);
+    if ((r = lab_devices_end(crew, r, err)) < 0)
         return r;
     observe(lab);
-    for (size_t i = 0; i < lab->n_members; i++)
-        if ((r = supervisor_interrupted(lab->supervisor, err)) < 0 ||
-            (r = enrol(lab, &lab->members[i], err)) < 0)
-            return r;
     return lab_check(lab, err);
 }
 
@@ -514,9 +412,9 @@ void lab_free(struct lab *lab)
     free(lab->public_key);
     free(lab->password);
     free(lab->device_password);
+    free(lab->devices_nats);
     strv_free(lab->secrets);
     pthread_mutex_destroy(&lab->telling);
-    free(lab->phases);
     free(lab);
 }
 

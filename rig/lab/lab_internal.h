@@ -25,7 +25,7 @@ struct lab {
     void (*phase)(const char *name, bool end, void *userdata);
     lab_on_event *event;
     void *userdata;
-    pthread_mutex_t telling; /* one call of `phase` or `event` at a time */
+    pthread_mutex_t telling; /* one call of `progress`, `phase` or `event` at a time */
     struct ledger *ledger;   /* borrowed */
     struct lab_member *members;
     size_t n_members;
@@ -43,13 +43,41 @@ struct lab {
 
     bool component_failed;
 
-    char (*phases)[64]; /* names of those that began */
-    size_t n_phases, cap_phases;
+    char *devices_nats; /* URL of NATS as devices see it; NULL before it is up */
 };
 
+/* --- progress, from any thread --- */
+
+struct lab_phase {
+    char name[64];
+};
+
+__attribute__((format(printf, 2, 3))) void lab_say(struct lab *lab, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) struct lab_phase lab_phase_begin(struct lab *lab,
+                                                                       const char *fmt, ...);
+void lab_phase_end(struct lab *lab, const struct lab_phase *phase);
+/* Passes the result of a component's score on, and notes whether it is what failed. */
+int lab_component(struct lab *lab, int r);
+
+/* --- devices, side by side --- */
+
+struct lab_crew;
+
+int lab_machines_open(struct lab *lab, struct err **err);
+/* Switches all devices on. *ret is set in any case and to be ended. */
+int lab_devices_begin(struct lab *lab, struct lab_crew **ret, struct err **err);
+/* NATS is up: agents may be installed. */
+void lab_devices_go_on(struct lab_crew *crew);
+/* Waits until all devices are enrolled. `servers` is how the servers fared: negative with `err` set,
+ * which ends the devices, too. The result is that of what failed first. */
+int lab_devices_end(struct lab_crew *crew, int servers, struct err **err);
+/* A connection of one's own. */
+int lab_connect(struct lab *lab, struct bus **ret, struct err **err);
+
 #define NATS_USER "fleet-operator" /* of the servers and of the rig */
+#define NATS_DEVICE_USER "fleet-device"
 
 /* By their scores: a component that is as it should be is left alone. */
 int lab_deploy_agent(struct lab *lab, const struct lab_member *m, const struct device_host *device,
-                     struct err **err);
+                     struct bus *bus, struct err **err);
 int lab_deploy_operator(struct lab *lab, struct err **err);

@@ -26,7 +26,7 @@ int lab_redeploy_agent(struct lab *lab, const char *device, struct err **err)
         if (!str_eq(lab->members[i].name, device))
             continue;
         r = lab_reach(lab, device, REACH_MS, &host, err);
-        return r < 0 ? r : lab_deploy_agent(lab, &lab->members[i], host, err);
+        return r < 0 ? r : lab_deploy_agent(lab, &lab->members[i], host, lab->bus, err);
     }
     return err_new(err, ENOENT, "there is no device %s", device);
 }

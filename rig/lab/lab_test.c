@@ -95,6 +95,22 @@ TEST(a_recipe_that_is_not_there_is_told)
     check_str(buf_str(&said), "artefacts\nbegin artefacts\n");
 }
 
+/* Servers that are there, and an API server that never serves: what fails is the machine. */
+static char *write_servers(const char *root)
+{
+    static const char nats[] = "#!/bin/sh\nexec nats-server \"$@\"\n",
+                      slow[] = "#!/bin/sh\nexec sleep 60\n";
+    CLEANUP_FREE char *bin = xasprintf("%s/images/bin", root);
+    CLEANUP_FREE char *path = xasprintf("%s/nats-server", bin);
+    char *apiserver = xasprintf("%s/slow-apiserver", bin);
+    CLEANUP_ERR struct err *err = NULL;
+
+    need_ok(dir_make(bin, 0755, &err), err);
+    need_ok(file_write(path, nats, strlen(nats), 0755, &err), err);
+    need_ok(file_write(apiserver, slow, strlen(slow), 0755, &err), err);
+    return apiserver;
+}
+
 TEST(a_broken_image_fails_the_lab_and_the_evidence_says_what_there_is)
 {
     CLEANUP(lab_free) struct lab *lab = NULL;
@@ -103,14 +119,16 @@ TEST(a_broken_image_fails_the_lab_and_the_evidence_says_what_there_is)
     const char *root = check_tmpdir(), *dir = check_tmpdir();
     struct lab_config config = config_of(dir, root, &said);
     CLEANUP_FREE char *evidence = xasprintf("%s/evidence", check_tmpdir());
-    CLEANUP_FREE char *log = xasprintf("%s/logs/libvirtd.log", evidence);
+    CLEANUP_FREE char *log = xasprintf("%s/logs/libvirtd.log", evidence), *apiserver = NULL;
 
     write_recipes(root);
+    config.apiserver = apiserver = write_servers(root);
     need_ok(lab_new(&config, &lab, &err), err);
     check_true(lab_up(lab, &err) < 0);
     check_has(err_text(err), "machine edge-1: ");
     check_has(err_text(err), "disk.qcow2");
     check_true(lab_identity(lab, "edge-1") == NULL);
+    check_true(!lab_component_failed(lab));
     check_true(lab_kube(lab) == NULL);
     check_true(lab_kubeconfig(lab) == NULL);
     lab_evidence(lab, evidence);

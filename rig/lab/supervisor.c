@@ -14,7 +14,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -54,7 +56,9 @@ struct program {
 };
 
 struct supervisor {
+    pthread_mutex_t lock; /* of the children; taken again by its holder */
     char *dir;
+    atomic_bool cancelled;
     const volatile sig_atomic_t *stop;
     lab_on_event *event;
     void *userdata;
@@ -63,6 +67,22 @@ struct supervisor {
     struct program *programs;
     struct services *services;
 };
+
+static pthread_mutex_t *hold(const struct supervisor *s)
+{
+    pthread_mutex_t *lock = &((struct supervisor *)s)->lock;
+
+    pthread_mutex_lock(lock);
+    return lock;
+}
+
+static void release(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
+
+/* Until the end of the block. */
+#define HOLD(s) __attribute__((cleanup(release), unused)) pthread_mutex_t *held_ = hold(s)
 
 static void child_free(struct child *c)
 {
@@ -149,11 +169,15 @@ int supervisor_new(const char *dir, struct supervisor **ret, struct err **err)
 {
     CLEANUP_FREE char *logs = xasprintf("%s/logs", dir);
     CLEANUP(supervisor_free) struct supervisor *s = NULL;
+    pthread_mutexattr_t kind;
     int r = dir_make(logs, 0755, err);
 
     if (r < 0)
         return r;
     s = xcalloc(1, sizeof(*s));
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&s->lock, &kind);
     s->dir = xstrdup(dir);
     s->services = services_new(s, dir);
     *ret = steal_ptr(s);
@@ -179,6 +203,7 @@ void supervisor_free(struct supervisor *s)
         free(p);
     }
     services_free(s->services);
+    pthread_mutex_destroy(&s->lock);
     free(s->dir);
     free(s);
 }
@@ -190,7 +215,14 @@ void supervisor_stop_flag(struct supervisor *s, const volatile sig_atomic_t *sto
 
 int supervisor_interrupted(const struct supervisor *s, struct err **err)
 {
-    return s->stop && *s->stop ? err_new(err, ECANCELED, "interrupted") : 0;
+    if (s->stop && *s->stop)
+        return err_new(err, ECANCELED, "interrupted");
+    return s->cancelled ? err_new(err, ECANCELED, "something else failed") : 0;
+}
+
+void supervisor_cancel(struct supervisor *s, bool cancel)
+{
+    s->cancelled = cancel;
 }
 
 void supervisor_program(struct supervisor *s, const char *name, const char *path)
@@ -244,6 +276,7 @@ static int launch(struct supervisor *s, struct child *c, struct err **err)
 int supervisor_start_spec(struct supervisor *s, const char *name, const struct proc_spec *spec,
                           struct err **err)
 {
+    HOLD(s);
     struct child *old = find(s, name), **at = &s->newest;
     CLEANUP(child_free) struct child *c = NULL;
     int r;
@@ -281,6 +314,7 @@ int supervisor_start(struct supervisor *s, const char *name, char *const *argv, 
 
 int supervisor_kill(struct supervisor *s, const char *name, int signal, struct err **err)
 {
+    HOLD(s);
     struct child *c = NULL;
     int r = need(s, name, &c, err);
 
@@ -305,6 +339,7 @@ int supervisor_kill(struct supervisor *s, const char *name, int signal, struct e
 
 int supervisor_stop(struct supervisor *s, const char *name, struct err **err)
 {
+    HOLD(s);
     struct child *c = NULL;
     int r = need(s, name, &c, err);
 
@@ -314,17 +349,23 @@ int supervisor_stop(struct supervisor *s, const char *name, struct err **err)
     return 0;
 }
 
-int supervisor_restart(struct supervisor *s, const char *name, struct err **err)
+static int start_again(struct supervisor *s, const char *name, struct err **err)
 {
+    HOLD(s);
     struct child *c = NULL;
     int r = need(s, name, &c, err);
 
     if (r < 0)
         return r;
     end(s, c);
-    if ((r = launch(s, c, err)) < 0)
-        return r;
-    return services_started(s->services, name, err);
+    return launch(s, c, err);
+}
+
+int supervisor_restart(struct supervisor *s, const char *name, struct err **err)
+{
+    int r = start_again(s, name, err);
+
+    return r < 0 ? r : services_started(s->services, name, err);
 }
 
 void supervisor_lossy(struct supervisor *s, const char *const *names)
@@ -359,6 +400,7 @@ int supervisor_sync_disk(struct supervisor *s, const char *name, struct lossy_co
 
 bool supervisor_running(const struct supervisor *s, const char *name)
 {
+    HOLD(s);
     struct child *c = find(s, name);
 
     return c && running(c);
@@ -405,10 +447,40 @@ static int obituary(const struct supervisor *s, struct child *c, struct err **er
 
 int supervisor_check(struct supervisor *s, struct err **err)
 {
+    HOLD(s);
+
     for (struct child *c = s->newest; c; c = c->older)
         if (c->wanted && !running(c))
             return obituary(s, c, err);
     return 0;
+}
+
+/* Between two questions: whether it is worth waiting on. *ret_end is ready when it ends. */
+static int look(struct supervisor *s, const char *name, int *ret_end, struct err **err)
+{
+    HOLD(s);
+    struct child *c = NULL;
+    int r = need(s, name, &c, err);
+
+    if (r < 0)
+        return r;
+    if (!running(c))
+        return obituary(s, c, err);
+    if ((r = supervisor_interrupted(s, err)) < 0 || (r = supervisor_check(s, err)) < 0)
+        return r;
+    *ret_end = c->proc.pidfd;
+    return 0;
+}
+
+static void tell_ready(struct supervisor *s, const char *name)
+{
+    HOLD(s);
+    struct child *c = find(s, name);
+
+    if (c && !c->ready)
+        supervisor_tell(s, LAB_READY, name, "serves");
+    if (c)
+        c->ready = true;
 }
 
 int supervisor_wait(struct supervisor *s, const char *name,
@@ -417,34 +489,30 @@ int supervisor_wait(struct supervisor *s, const char *name,
 {
     int64_t deadline = clock_mono_ms() + timeout_ms;
     CLEANUP_ERR struct err *last = NULL;
-    struct child *c = NULL;
-    int r = need(s, name, &c, err);
+    int r;
 
-    if (r < 0)
-        return r;
+    if (!supervisor_log(s, name))
+        return err_new(err, ENOENT, "there is no component %s", name);
     while (ready(userdata, &last) < 0) {
-        struct pollfd death = { .fd = c->proc.pidfd, .events = POLLIN };
+        struct pollfd death = { .events = POLLIN };
 
-        if (!running(c))
-            return obituary(s, c, err);
-        if ((r = supervisor_interrupted(s, err)) < 0 || (r = supervisor_check(s, err)) < 0)
+        if ((r = look(s, name, &death.fd, err)) < 0)
             return r;
         if (clock_mono_ms() >= deadline) {
             r = err_new(err, ETIMEDOUT, "%s is not ready after %.1f s: %s", name,
                         (double)timeout_ms / 1000, err_text(last));
-            err_hint(err, "its log: logs/%s.log", c->name);
+            err_hint(err, "its log: logs/%s.log", name);
             return r;
         }
         poll(&death, 1, POLL_MS);
     }
-    if (!c->ready)
-        supervisor_tell(s, LAB_READY, name, "serves");
-    c->ready = true;
+    tell_ready(s, name);
     return 0;
 }
 
 const char *supervisor_log(const struct supervisor *s, const char *name)
 {
+    HOLD(s);
     struct child *c = find(s, name);
 
     return c ? c->log : NULL;
@@ -460,6 +528,7 @@ static void add_names(const struct child *c, char ***names)
 
 char **supervisor_names(const struct supervisor *s)
 {
+    HOLD(s);
     char **names = NULL;
 
     add_names(s->newest, &names);
@@ -468,6 +537,7 @@ char **supervisor_names(const struct supervisor *s)
 
 pid_t supervisor_pid(const struct supervisor *s, const char *name)
 {
+    HOLD(s);
     struct child *c = find(s, name);
 
     return c && running(c) ? c->proc.pid : 0;

@@ -7,6 +7,8 @@
  * it and fail with the component's last words instead of running into their deadline. Hints name the
  * log relative to the run's folder, since it is at the same place in the evidence.
  *
+ * Any thread may call; a child ends with the thread that started it, unless it outlives.
+ *
  * It also is the service host of the embedded control plane (supervisor_service_host()).
  */
 
@@ -29,6 +31,8 @@ DEFINE_CLEANUP(struct supervisor *, supervisor_free)
 
 /* A flag that ends every wait of the lab with -ECANCELED once it is set. NULL: none. */
 void supervisor_stop_flag(struct supervisor *s, const volatile sig_atomic_t *stop);
+/* The same from within: one of several threads failed, and the others need not go on. */
+void supervisor_cancel(struct supervisor *s, bool cancel);
 /* 0, or -ECANCELED when the flag is set. */
 int supervisor_interrupted(const struct supervisor *s, struct err **err);
 
