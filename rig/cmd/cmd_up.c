@@ -34,6 +34,7 @@ const struct verbs_option cmd_up_options[] = {
     { "arch", 0, "ARCH", "machine type of the devices", "x86_64|aarch64" },
     { "libvirt", 0, "URI", "a libvirt daemon, or 'private' for one of the rig's own", NULL },
     { "accel", 0, "ACCEL", "how machines are run; otherwise a boot probe decides", "kvm|tcg" },
+    { "cold", 0, NULL, "boot each device, in place of restoring it from a snapshot", NULL },
     { "config", 'c', "FILE", "settings file, instead of ~/.config/fleetrig/rig.yml", NULL },
     { 0 },
 };

@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 #include "rig/cmd/keeper_internal.h"
+#include "rig/cmd/options.h"
 #include "rig/cmd/rig.h"
 #include "rig/cmd/runs.h"
 
@@ -64,31 +65,16 @@ static int make_lab(struct keeper *k, struct err **err)
 {
     const struct keeper_config *c = k->config;
     CLEANUP_FREE char *dir = fleet_path(c->fleet, "lab");
-    struct lab_config config = {
-        .dir = dir,
-        .cache_dir = c->place->cache,
-        .root = c->place->root,
-        .programs = c->place->programs,
-        .arch = c->settings->arch,
-        .libvirt_uri = c->settings->libvirt,
-        .accel = c->settings->accel,
-        .apiserver = c->settings->apiserver,
-        .cpus = c->settings->cpus,
-        .memory_mb = c->settings->memory_mb,
-        .disk_gb = c->settings->disk_gb,
-        .heartbeat_ms = c->settings->heartbeat_ms,
-        .unreachable_after_ms = c->settings->unreachable_after_ms,
-        .tick_ms = c->settings->tick_ms,
-        .boot_timeout_ms = c->settings->boot_timeout_ms,
-        .devices = c->devices,
-        .n_devices = c->n_devices,
-        .stop = keeper_server_stop(k->server),
-        .progress = on_progress,
-        .event = keeper_on_event,
-        .userdata = k,
-    };
+    struct lab_config config = options_lab(c->place, c->settings);
     int r = dir_make(dir, 0711, err);
 
+    config.dir = dir;
+    config.devices = c->devices;
+    config.n_devices = c->n_devices;
+    config.stop = keeper_server_stop(k->server);
+    config.progress = on_progress;
+    config.event = keeper_on_event;
+    config.userdata = k;
     if (r < 0 || (r = ledger_new(dir, &k->ledger, err)) < 0)
         return r;
     config.ledger = k->ledger;

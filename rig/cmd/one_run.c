@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 #include "rig/cmd/inside.h"
+#include "rig/cmd/options.h"
 #include "rig/cmd/run_page.h"
 #include "rig/cmd/runs.h"
 #include "rig/cmd/summary.h"
@@ -100,34 +101,19 @@ static int lab_make(struct session *s, struct err **err)
     CLEANUP_FREE char *dir = xasprintf("%s/lab", s->folder->path);
     CLEANUP_FREE struct lab_device *devices = lab_devices(c->scenario);
     CLEANUP_STRV char **lossy = disk_lossy(c->scenario);
-    struct lab_config config = {
-        .dir = dir,
-        .cache_dir = c->place->cache,
-        .root = c->place->root,
-        .programs = c->place->programs,
-        .arch = arch_of(c),
-        .libvirt_uri = c->settings->libvirt,
-        .accel = c->settings->accel,
-        .apiserver = c->settings->apiserver,
-        .cold = c->settings->cold,
-        .cpus = c->settings->cpus,
-        .memory_mb = c->settings->memory_mb,
-        .disk_gb = c->settings->disk_gb,
-        .heartbeat_ms = c->settings->heartbeat_ms,
-        .unreachable_after_ms = c->settings->unreachable_after_ms,
-        .tick_ms = c->settings->tick_ms,
-        .boot_timeout_ms = c->settings->boot_timeout_ms,
-        .devices = devices,
-        .n_devices = c->scenario->n_devices,
-        .lossy = (const char *const *)lossy,
-        .stop = c->stop,
-        .progress = on_progress,
-        .phase = on_phase,
-        .event = on_event,
-        .userdata = s,
-    };
+    struct lab_config config = options_lab(c->place, c->settings);
     int r = dir_make(dir, 0711, err);
 
+    config.dir = dir;
+    config.arch = arch_of(c);
+    config.devices = devices;
+    config.n_devices = c->scenario->n_devices;
+    config.lossy = (const char *const *)lossy;
+    config.stop = c->stop;
+    config.progress = on_progress;
+    config.phase = on_phase;
+    config.event = on_event;
+    config.userdata = s;
     if (r < 0 || (r = ledger_new(dir, &s->ledger, err)) < 0)
         return r;
     config.ledger = s->ledger;

@@ -40,6 +40,27 @@ int options_settings(const struct verbs_args *args, const struct place *place,
     return 0;
 }
 
+struct lab_config options_lab(const struct place *place, const struct settings *settings)
+{
+    return (struct lab_config){
+        .cache_dir = place->cache,
+        .root = place->root,
+        .programs = place->programs,
+        .arch = settings->arch,
+        .libvirt_uri = settings->libvirt,
+        .accel = settings->accel,
+        .apiserver = settings->apiserver,
+        .cold = settings->cold,
+        .cpus = settings->cpus,
+        .memory_mb = settings->memory_mb,
+        .disk_gb = settings->disk_gb,
+        .heartbeat_ms = settings->heartbeat_ms,
+        .unreachable_after_ms = settings->unreachable_after_ms,
+        .tick_ms = settings->tick_ms,
+        .boot_timeout_ms = settings->boot_timeout_ms,
+    };
+}
+
 int options_width(FILE *out)
 {
     struct winsize size;
