@@ -10,7 +10,7 @@
 
 const struct verbs_option cmd_heal_options[] = {
     { "dry-run", 'n', NULL, "say what is left; take nothing back", NULL },
-    { "report-dir", 0, "DIR", "folder of runs, instead of the usual one", NULL },
+    { "report-dir", 0, "DIR", "only this folder of runs, and no fleets", NULL },
     { 0 },
 };
 
@@ -38,7 +38,8 @@ int cmd_heal(const struct verbs_args *args, void *userdata)
     runs_dir = options_runs_dir(args, place);
     good = run_folders_heal(runs_dir, dry, say, NULL, &n) >= 0;
     /* What went wrong was said. */
-    good &= fleets_heal(place, dry, say, NULL, &n_fleets, &err) >= 0;
+    if (!verbs_value(args, "report-dir"))
+        good &= fleets_heal(place, dry, say, NULL, &n_fleets, &err) >= 0;
     if (good && n + n_fleets == 0)
         puts("nothing is left to take back");
     return good ? RIG_PASSED : RIG_FAILED;
