@@ -80,6 +80,10 @@ expect cache_says_what_to_do 3 "--report-dir" \
 expect report_dir_is_no_folder 3 "$work/file" "$rig" run --report-dir "$work/file" "$scenario"
 expect two_gib_of_memory 3 "2 devices of 1024 MiB and what runs beside need 3260 MiB" \
     env FLEETRIG_MEMORY_MB=1800 "$rig" run --report-dir "$work/runs" scenarios/hello.yml
+expect two_gib_of_memory_for_a_fleet 3 "4 devices of 1024 MiB and what runs beside need 5608 MiB" \
+    env FLEETRIG_MEMORY_MB=1800 XDG_CACHE_HOME="$work" "$rig" up --name bad --devices 4
+[ ! -e "$work/fleetrig/fleets/bad" ]
+result no_folder_of_a_fleet_is_left $?
 
 if [ -z "${FLEETRIG_SLOW_TESTS:-}" ]; then
     for name in libvirt_refuses qemu_is_missing libvirtd_is_missing disk_is_full tiny_disk_is_full \

@@ -17,7 +17,9 @@
 #include "rig/cmd/fleet_text.h"
 #include "rig/cmd/keeper.h"
 #include "rig/cmd/options.h"
+#include "rig/cmd/schedule.h"
 #include "rig/cmd/signals.h"
+#include "rig/lab/host.h"
 
 #define DEVICES 2 /* where no other number is given */
 #define OBTAIN_MS 60000
@@ -155,9 +157,16 @@ static int start(struct up *u, struct err **err)
         .devices = u->devices,
         .n_devices = u->n_devices,
     };
-    int r = fleet_heal(u->cmd.fleet, NULL, NULL, err);
+    const struct schedule_host host = { .memory_mb = host_memory_mb() };
+    int r;
 
-    return r < 0 ? r : keeper_start(&config, err);
+    if ((r = fleet_heal(u->cmd.fleet, NULL, NULL, err)) < 0)
+        return r;
+    if ((r = schedule_check(&host, u->n_devices, u->settings->memory_mb, err)) < 0) {
+        fleet_remove(u->cmd.fleet, NULL);
+        return r;
+    }
+    return keeper_start(&config, err);
 }
 
 /* Of two at once one gets the lock, and the other waits until that one's keeper listens. */
