@@ -178,6 +178,7 @@ void keeper_work_begin(struct keeper *k)
     };
     k->session_config = (struct run_config){
         .lab = k->lab,
+        .factor = lab_factor(k->lab),
         .watcher = &k->watcher,
         .stop = keeper_server_stop(k->server),
         .ledger = k->ledger,

@@ -175,7 +175,7 @@ static void tell_lab_up(const struct session *s, int64_t took_ms)
     const struct machines *machines = lab_machines(s->lab);
     char text[DURATION_TEXT_MAX];
 
-    history_learnt(s->history, machines_accel(machines), /* factor= */ 0);
+    history_learnt(s->history, machines_accel(machines), lab_factor(s->lab));
     progress_line(s->config->progress, "ok    lab (%s): %s, %s", duration_format(took_ms, text),
                   machines_accel(machines), machines_uri(machines));
 }
@@ -219,6 +219,7 @@ static void run_steps(struct session *s)
     struct watcher history = { 0 }, progress = { .also = &history };
     struct run_config config = {
         .lab = s->lab,
+        .factor = lab_factor(s->lab),
         .scenario = s->config->scenario,
         .watcher = &progress,
         .stop = s->config->stop,

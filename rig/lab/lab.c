@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 #include "fleet/deploy/score.h"
+#include "rig/lab/calibrate.h"
 #include "rig/lab/lab_internal.h"
 #include "rig/lab/lossy.h"
 #include "rig/lab/observer.h"
@@ -175,7 +176,7 @@ int lab_connect(struct lab *lab, struct bus **ret, struct err **err)
         return r;
     url = xasprintf("nats://%s", endpoint);
     config.url = url;
-    return bus_new(&config, NULL, NULL, NATS_MS, ret, err);
+    return bus_new(&config, NULL, NULL, scaled_ms(NATS_MS, lab->factor), ret, err);
 }
 
 int lab_deploy_operator(struct lab *lab, struct err **err)
@@ -366,7 +367,8 @@ int lab_up(struct lab *lab, struct err **err)
     struct lab_crew *crew = NULL;
     int r;
 
-    if ((r = get_artefacts(lab, err)) < 0 || (r = lab_machines_open(lab, err)) < 0)
+    if ((r = get_artefacts(lab, err)) < 0 || (r = lab_machines_open(lab, err)) < 0 ||
+        (r = lab_measure(lab, err)) < 0)
         return r;
     if ((r = lab_devices_begin(lab, &crew, err)) >= 0)
         r = start_servers(lab, crew, err);
@@ -374,6 +376,11 @@ int lab_up(struct lab *lab, struct err **err)
         return r;
     observe(lab);
     return lab_check(lab, err);
+}
+
+double lab_factor(const struct lab *lab)
+{
+    return lab->factor;
 }
 
 bool lab_component_failed(const struct lab *lab)

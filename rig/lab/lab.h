@@ -67,6 +67,9 @@ bool lab_component_failed(const struct lab *lab);
 void lab_free(struct lab *lab);
 DEFINE_CLEANUP(struct lab *, lab_free)
 
+/* How slow machines are here and now (rig/lab/calibrate.h): at least 1; 0 before it was measured. */
+double lab_factor(const struct lab *lab);
+
 /* What verbs need. Borrowed. */
 struct supervisor *lab_supervisor(struct lab *lab);
 struct machines *lab_machines(struct lab *lab);

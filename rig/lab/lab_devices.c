@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 #include "fleet/deploy/score.h"
+#include "rig/lab/calibrate.h"
 #include "rig/lab/lab_internal.h"
 #include "rig/lab/remote.h"
 #include "rig/lab/virt.h"
@@ -78,12 +79,54 @@ int lab_machines_open(struct lab *lab, struct err **err)
     return 0;
 }
 
+static int interrupted(void *userdata, struct err **err)
+{
+    return supervisor_interrupted(userdata, err);
+}
+
+static int measure(struct lab *lab, const struct lab_member *m, struct err **err)
+{
+    CLEANUP_FREE char *why = NULL;
+    const char *accel = NULL;
+    double factor = 1;
+    int r = machines_choose_accel(lab->machines, m->arch, m->image->dir, &accel, err);
+
+    if (r < 0 ||
+        (r = calibrate(m->arch, accel, interrupted, lab->supervisor, &factor, &why, err)) < 0)
+        return r;
+    if (why)
+        lab_say(lab, "how slow %s is cannot be measured: %s", m->arch, why);
+    if (factor > lab->factor)
+        lab->factor = factor;
+    return 0;
+}
+
+int lab_measure(struct lab *lab, struct err **err)
+{
+    struct lab_phase phase = lab_phase_begin(lab, "calibrating");
+
+    lab->factor = 1;
+    for (size_t i = 0; i < lab->n_members; i++) {
+        bool known = false;
+        int r;
+
+        for (size_t k = 0; k < i; k++)
+            known |= str_eq(lab->members[k].arch, lab->members[i].arch);
+        if (!known && (r = measure(lab, &lab->members[i], err)) < 0)
+            return r;
+    }
+    supervisor_scale(lab->supervisor, lab->factor);
+    machines_scale(lab->machines, lab->factor);
+    lab_phase_end(lab, &phase);
+    return 0;
+}
+
 static int learn_identity(struct lab *lab, struct lab_member *m, const struct device_host *device,
                           struct err **err)
 {
     static const char *const read_id[] = { "cat", "/etc/machine-id", NULL };
     CLEANUP_FREE char *id = NULL;
-    int r = device_run(device, read_id, IDENTITY_MS, &id, err);
+    int r = device_run(device, read_id, scaled_ms(IDENTITY_MS, lab->factor), &id, err);
 
     if (r < 0)
         return err_wrap(err, "identity of %s", m->name);
@@ -109,7 +152,8 @@ int lab_deploy_agent(struct lab *lab, const struct lab_member *m, const struct d
                                  .image_archives = (const char *const *)m->archives };
     struct outcome outcome = { 0 };
     int r = lab_component(lab,
-                          agent_score_deploy(&agent, device, bus, HEARTBEAT_MS, &outcome, err));
+                          agent_score_deploy(&agent, device, bus,
+                                             scaled_ms(HEARTBEAT_MS, lab->factor), &outcome, err));
 
     if (r < 0)
         return r;
@@ -129,7 +173,8 @@ static int switch_on(struct lab *lab, struct lab_member *m, const struct machine
         return err_wrap(err, "machine %s", m->name);
     lab_phase_end(lab, &phase);
     phase = lab_phase_begin(lab, "machine %s: waiting for SSH", m->name);
-    if ((r = vm_score_deploy(spec, host, lab->boot_timeout_ms, ret, &outcome, err)) < 0 ||
+    if ((r = vm_score_deploy(spec, host, scaled_ms(lab->boot_timeout_ms, lab->factor), ret,
+                             &outcome, err)) < 0 ||
         (r = learn_identity(lab, m, *ret, err)) < 0)
         return r;
     lab_phase_end(lab, &phase);

@@ -42,6 +42,7 @@ struct lab {
     char **secrets;                   /* strv */
 
     bool component_failed;
+    double factor; /* how slow machines are here; 0 before it was measured */
 
     char *devices_nats; /* URL of NATS as devices see it; NULL before it is up */
 };
@@ -64,6 +65,8 @@ int lab_component(struct lab *lab, int r);
 struct lab_crew;
 
 int lab_machines_open(struct lab *lab, struct err **err);
+/* How slow the devices' kinds of machines are here: lab->factor is that of the slowest. */
+int lab_measure(struct lab *lab, struct err **err);
 /* Switches all devices on. *ret is set in any case and to be ended. */
 int lab_devices_begin(struct lab *lab, struct lab_crew **ret, struct err **err);
 /* NATS is up: agents may be installed. */

@@ -31,6 +31,7 @@
 
 #define OVERLAY_MIN_BYTES (1536LL << 20) /* what a run of containers writes, with room */
 #define SSH_PORT 22
+#define SYSTEMD_WAIT_S 90 /* for units and devices, as systemd has it by default */
 #define MONITOR_MAX 256
 #define CONSOLE_TAIL 2048
 
@@ -123,20 +124,28 @@ static bool is_native(const char *arch)
     return str_eq(arch, u.machine);
 }
 
-static int choose_accel(struct machines *m, const struct machine_spec *spec, struct err **err)
+int machines_choose_accel(struct machines *m, const char *arch, const char *image, const char **ret,
+                          struct err **err)
 {
     CLEANUP_FREE char *why = NULL;
     bool works = false;
     int r = 0;
 
     pthread_mutex_lock(&m->making);
-    if (!m->accel && is_native(spec->arch)) {
-        r = kvm_works(spec->image, m->cache_dir, interrupted, m->supervisor, &works, &why, err);
+    if (!m->accel && is_native(arch)) {
+        r = kvm_works(image, m->cache_dir, interrupted, m->supervisor, &works, &why, err);
         if (r >= 0)
             m->accel = xstrdup(works ? "kvm" : "tcg");
     }
     pthread_mutex_unlock(&m->making);
+    if (r >= 0 && ret)
+        *ret = is_native(arch) ? m->accel : "tcg";
     return r;
+}
+
+void machines_scale(struct machines *m, double factor)
+{
+    m->factor = factor > 1 ? factor : 1;
 }
 
 static int check_space(const struct machine *v, struct err **err)
@@ -172,6 +181,7 @@ int machine_make_disk(const struct machine *v, const char *base, struct err **er
 static int command_line(const struct machine *v, char **ret, struct err **err)
 {
     CLEANUP_FREE char *path = xasprintf("%s/cmdline", v->image), *base = NULL, *key = NULL;
+    int wait_s = (int)(SYSTEMD_WAIT_S * v->patience);
     size_t len = strlen(v->ssh_key);
     size_t size = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL);
     int r = file_read(path, 1024, &base, NULL, err);
@@ -184,9 +194,11 @@ static int command_line(const struct machine *v, char **ret, struct err **err)
                       sodium_base64_VARIANT_ORIGINAL);
     /* A kernel on an emulated processor that its host did not let run for a moment finds its timer too
      * slow and panics ("IO-APIC + timer doesn't work!"), unless it is told not to look. */
-    *ret = xasprintf("%s quiet%s systemd.hostname=%s "
+    *ret = xasprintf("%s quiet%s systemd.default_timeout_start_sec=%d "
+                     "systemd.default_device_timeout_sec=%d systemd.hostname=%s "
                      "systemd.set_credential_binary=ssh.authorized_keys.root:%s",
-                     base, str_eq(v->arch, "x86_64") ? " no_timer_check" : "", v->name, key);
+                     base, str_eq(v->arch, "x86_64") ? " no_timer_check" : "", wait_s, wait_s,
+                     v->name, key);
     return 0;
 }
 
@@ -300,6 +312,7 @@ int machine_new(struct machines *m, const struct machine_spec *spec, struct mach
     v->cpus = spec->cpus;
     v->memory_mb = spec->memory_mb;
     v->disk_gb = spec->disk_gb;
+    v->patience = m->factor;
     remove_leftover(m, v->domain_name);
     if ((r = dir_remove(v->dir, err)) < 0 || (r = dir_make(v->dir, 0755, err)) < 0)
         return r;
@@ -483,7 +496,8 @@ static int ensure(void *impl, const struct machine_spec *spec, bool *ret_changed
     int r;
 
     if ((r = check_name(spec->name, err)) < 0 || (r = check_programs(m, spec, err)) < 0 ||
-        (r = choose_accel(m, spec, err)) < 0)
+
+        (r = machines_choose_accel(m, spec->arch, spec->image, NULL, err)) < 0)
         return r;
     if (!v || !is_as_specified(v, spec)) {
         CLEANUP(machine_free) struct machine *made = NULL;
@@ -550,6 +564,7 @@ int machines_new(struct supervisor *s, const struct machines_config *config, str
     m->prefix = xstrdup(config->prefix);
     m->ssh_key = xstrdup(config->ssh_key);
     m->accel = xstrdup(config->accel);
+    m->factor = 1;
     m->cold = config->cold;
     m->note = config->note;
     m->userdata = config->userdata;

@@ -40,6 +40,12 @@ DEFINE_CLEANUP(struct machines *, machines_free)
 
 /* The capability. Owned. */
 const struct machine_host *machines_host(struct machines *m);
+/* Finds out what a machine of this kind is to run on: *ret is "kvm" or "tcg". `image` is the folder of
+ * its device image. */
+int machines_choose_accel(struct machines *m, const char *arch, const char *image, const char **ret,
+                          struct err **err);
+/* How slow machines are here (rig/lab/calibrate.h): what systemd in them waits for is scaled. */
+void machines_scale(struct machines *m, double factor);
 /* "kvm" or "tcg" as used by the first machine, "" before; "qemu:///system" or the private daemon's.
  * For reports. */
 const char *machines_accel(const struct machines *m);

@@ -28,6 +28,7 @@ struct machine {
     size_t n_forwards, cap_forwards;
     struct remote *remote;
     struct warm *warm; /* what it was restored from; borrowed; NULL: it was booted */
+    double patience;   /* by which systemd in it waits longer than usual */
     bool nameless;     /* restored, and without an identity of its own so far */
     struct machine *next;
 };
@@ -41,6 +42,7 @@ struct machines {
     struct machine_host host;
     bool ignore_casualties;
     bool cold;
+    double factor; /* at least 1 */
     void (*note)(const char *line, void *userdata);
     void *userdata;
     pthread_mutex_t lock;      /* of `first` and `accel`, held for moments */

@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 #include "fleet/deploy/score.h"
+#include "rig/lab/calibrate.h"
 #include "rig/lab/identity.h"
 #include "rig/lab/machines_internal.h"
 
@@ -32,6 +33,7 @@
 #define BOOT_MS 600000
 #define SETTLE_MS 120000
 #define MOVE_MS 60000 /* of a state to or from its file, less than a megabyte */
+#define PATIENCE 4    /* of systemd in a snapshot, which is for slower days than this, too */
 #define WAKE_MS 30000 /* a restored machine answers at once or never */
 #define SLICE_MS 10
 #define DISK_BYTES (512LL << 20) /* of a snapshot: what a boot and the archives write, with room */
@@ -135,6 +137,7 @@ static int new_model(struct machine *v, struct warm *w, struct machine **ret, st
     if ((r = machine_new(v->all, &spec, &model, err)) < 0 ||
         (r = remote_become(model->remote, w->key, NULL, err)) < 0)
         return r;
+    model->patience = PATIENCE;
     replace_str(&model->disk, w->disk);
     *ret = steal_ptr(model);
     return 0;
@@ -159,14 +162,15 @@ static int save_model(struct machine *model, struct warm *w, struct err **err)
     const struct device_host *device = remote_device_host(model->remote);
     int r;
 
-    if ((r = remote_wait(model->remote, BOOT_MS, err)) < 0)
+    if ((r = remote_wait(model->remote, scaled_ms(BOOT_MS, model->all->factor), err)) < 0)
         return r;
     machines_note(model->all, "warm machine: loading container archives");
     if (model->archives &&
         (r = images_side_load((const char *const *)model->archives, device, NULL, err)) < 0)
         return r;
     machines_note(model->all, "warm machine: settling and saving");
-    if ((r = identity_prepare(model->remote, w->nonce, SETTLE_MS, err)) < 0)
+    if ((r = identity_prepare(model->remote, w->nonce, scaled_ms(SETTLE_MS, model->all->factor),
+                              err)) < 0)
         return r;
     w->host_key = xstrdup(remote_fingerprint(model->remote));
     remote_drop(model->remote);
@@ -322,9 +326,10 @@ static int try_name(struct machine *v, struct err **err)
     struct identity identity = {
         .name = v->name, .ssh_key = v->ssh_key, .login = v->all->ssh_key, .nonce = w->nonce
     };
-    int r = remote_wait(v->remote, WAKE_MS, err);
+    int64_t wake_ms = scaled_ms(WAKE_MS, v->all->factor);
+    int r = remote_wait(v->remote, wake_ms, err);
 
-    if (r < 0 || (r = identity_give(v->remote, &identity, WAKE_MS, err)) < 0)
+    if (r < 0 || (r = identity_give(v->remote, &identity, wake_ms, err)) < 0)
         return r;
     v->nameless = false;
     return 0;

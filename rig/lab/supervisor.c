@@ -27,6 +27,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/lab/calibrate.h"
 #include "rig/lab/lossy.h"
 #include "rig/lab/services.h"
 #include "rig/ledger/ledger.h"
@@ -59,6 +60,7 @@ struct supervisor {
     pthread_mutex_t lock; /* of the children; taken again by its holder */
     char *dir;
     atomic_bool cancelled;
+    double factor;
     const volatile sig_atomic_t *stop;
     lab_on_event *event;
     void *userdata;
@@ -218,6 +220,11 @@ int supervisor_interrupted(const struct supervisor *s, struct err **err)
     if (s->stop && *s->stop)
         return err_new(err, ECANCELED, "interrupted");
     return s->cancelled ? err_new(err, ECANCELED, "something else failed") : 0;
+}
+
+void supervisor_scale(struct supervisor *s, double factor)
+{
+    s->factor = factor;
 }
 
 void supervisor_cancel(struct supervisor *s, bool cancel)
@@ -487,7 +494,7 @@ int supervisor_wait(struct supervisor *s, const char *name,
                     int (*ready)(void *userdata, struct err **err), void *userdata,
                     int64_t timeout_ms, struct err **err)
 {
-    int64_t deadline = clock_mono_ms() + timeout_ms;
+    int64_t limit_ms = scaled_ms(timeout_ms, s->factor), deadline = clock_mono_ms() + limit_ms;
     CLEANUP_ERR struct err *last = NULL;
     int r;
 
@@ -500,7 +507,7 @@ int supervisor_wait(struct supervisor *s, const char *name,
             return r;
         if (clock_mono_ms() >= deadline) {
             r = err_new(err, ETIMEDOUT, "%s is not ready after %.1f s: %s", name,
-                        (double)timeout_ms / 1000, err_text(last));
+                        (double)limit_ms / 1000, err_text(last));
             err_hint(err, "its log: logs/%s.log", name);
             return r;
         }

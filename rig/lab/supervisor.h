@@ -31,6 +31,8 @@ DEFINE_CLEANUP(struct supervisor *, supervisor_free)
 
 /* A flag that ends every wait of the lab with -ECANCELED once it is set. NULL: none. */
 void supervisor_stop_flag(struct supervisor *s, const volatile sig_atomic_t *stop);
+/* How slow this host is (rig/lab/calibrate.h): supervisor_wait() waits that much longer. */
+void supervisor_scale(struct supervisor *s, double factor);
 /* The same from within: one of several threads failed, and the others need not go on. */
 void supervisor_cancel(struct supervisor *s, bool cancel);
 /* 0, or -ECANCELED when the flag is set. */

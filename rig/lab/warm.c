@@ -30,7 +30,7 @@
 #include "base/mem.h"
 #include "base/strv.h"
 
-#define VERSION 2 /* count up when snapshots are to be made differently */
+#define VERSION 3 /* count up when snapshots are to be made differently */
 #define BLOCK 65536
 #define SLICE_MS 200
 #define ARCHIVE_MAX (512 << 20)

@@ -302,12 +302,12 @@ TEST(meta_that_is_none_is_refused)
         { "", "m:" },
         { "[]", "version" },
         { "{\"warm\":1}", "version" },
-        { "{\"warm\":2,\"nonce\":\"n\"}", "host_key" },
-        { "{\"warm\":2,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[{\"name\":\"../x\",\"sum\":\"b\"}]}",
+        { "{\"warm\":3,\"nonce\":\"n\"}", "host_key" },
+        { "{\"warm\":3,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[{\"name\":\"../x\",\"sum\":\"b\"}]}",
           "name" },
-        { "{\"warm\":2,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[{\"name\":\"a\",\"sum\":\"b\"}]}",
+        { "{\"warm\":3,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[{\"name\":\"a\",\"sum\":\"b\"}]}",
           "no size or time" },
-        { "{\"warm\":2,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[1,2,3,4,5,6,7,8,9]}",
+        { "{\"warm\":3,\"nonce\":\"n\",\"host_key\":\"h\",\"files\":[1,2,3,4,5,6,7,8,9]}",
           "too many files" },
     };
 
