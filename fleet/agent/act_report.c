@@ -6,7 +6,8 @@
  * wins. What could not be written is written at the next connection or tick. A state is built from
  * the workload alone, so that writing it again gives the same bytes. At each connection, and when the
  * desired state turns out to have lost something, all are written again: from them the operator
- * learns what runs here, whatever else was lost.
+ * learns what runs here, whatever else was lost. For a day the same is done with deletions: a store that
+ * went back in time has states again of what is gone.
  */
 
 #include <string.h>
@@ -22,10 +23,14 @@
 
 /* --- states --------------------------------------------------------------------------------- */
 
+#define GONE_MS (24 * 3600 * INT64_C(1000))
+
 struct report {
     struct agent *agent;
     char *deployment;
     bool unsent, sending, deleting;
+    bool gone; /* its state was deleted, at `gone_ms` of the monotonic clock */
+    int64_t gone_ms;
 };
 
 static struct report *report_of(struct agent *a, const char *deployment)
@@ -106,6 +111,7 @@ void agent_report_state(struct agent *a, const struct workload *l)
 
     log_line(l->phase == PHASE_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: %s%s%s", l->name,
              phase_text(l->phase), l->error ? ": " : "", l->error ? l->error : "");
+    r->gone = false;
     r->unsent = true;
     send_state(r);
 }
@@ -139,7 +145,8 @@ static void on_state_deleted(const struct err *failure, void *userdata)
     } else {
         log_info("%s: gone", l->name);
         world_forget(&a->world, l->name);
-        report_free(r);
+        r->gone = true;
+        r->gone_ms = clock_mono_ms();
     }
     agent_reconsider(a);
 }
@@ -156,6 +163,35 @@ void agent_report_forget(struct agent *a, struct workload *l)
         agent_action_ended(a, l, OUTCOME_FAILED, failure);
     else
         r->sending = r->deleting = true;
+}
+
+/* Nobody waits for it: what failed is tried at the next connection. */
+static void on_gone_again(const struct err *failure, void *userdata)
+{
+    struct report *r = userdata;
+
+    (void)failure;
+    r->sending = false;
+    if (r->unsent)
+        send_state(r);
+    agent_reconsider(r->agent);
+}
+
+static bool long_gone(const struct report *r)
+{
+    return r->gone && !r->sending && clock_mono_ms() - r->gone_ms > GONE_MS;
+}
+
+/* Deletes the state once more. */
+static void send_gone(struct report *r)
+{
+    struct agent *a = r->agent;
+    char key[KEY_MAX];
+
+    if (r->sending || !bus_connected(a->bus))
+        return;
+    key_state(key, a->settings->device_id, r->deployment);
+    r->sending = bus_write(a->bus, BUCKET_DEVICE_STATE, key, NULL, 0, on_gone_again, r, NULL) >= 0;
 }
 
 /* --- the device ----------------------------------------------------------------------------- */
@@ -238,6 +274,10 @@ void agent_report_states(struct agent *a)
     {
         struct report *r = e->value;
 
+        if (r->gone) {
+            send_gone(r);
+            continue;
+        }
         r->unsent = !r->deleting;
         send_state(r);
     }
@@ -259,5 +299,7 @@ void agent_report_again(struct agent *a)
 
         if (r->unsent)
             send_state(r);
+        else if (long_gone(r))
+            report_free(r);
     }
 }

@@ -509,6 +509,36 @@ TEST(a_restart_of_the_server_changes_nothing_but_is_outlived)
     check_within(WAIT_MS, !has_id(&d, "hello.web", id) && runs(&d, "hello.web"));
 }
 
+TEST(a_state_that_an_old_store_brings_back_is_deleted_again)
+{
+    NEED_SERVERS();
+    CLEANUP_DEVICE struct device d;
+    CLEANUP_FREE char *state = NULL;
+    CLEANUP_ERR struct err *err = NULL;
+    struct bus_entry e = { 0 };
+    char key[KEY_MAX];
+
+    device_init(&d, "500ms");
+    agent_start(&d);
+    desire(&d, "hello", V1);
+    check_within(WAIT_MS, state_has(&d, "hello", RUNNING));
+    state = state_of(&d, "hello");
+    desire(&d, "hello", NULL);
+    check_within(WAIT_MS, !state_has(&d, "hello", RUNNING) && count(&d) == 0);
+    /* The operator has deleted the key again before the agent is there to see it. */
+    key_state(key, DEVICE, "hello");
+    need_ok(bus_put(d.bus, BUCKET_DEVICE_STATE, key, state, strlen(state), CALL_MS, &err), err);
+    servers_nats_stop(&d.nats, SIGKILL);
+    need_ok(servers_nats_start(&d.nats, &err), err);
+    check_within(WAIT_MS, ({
+                     bus_entry_done(&e);
+                     bus_get(d.bus, BUCKET_DEVICE_STATE, key, CALL_MS, &e, NULL) == -ENOENT;
+                 }));
+    /* And it is deployed again as if nothing had been. */
+    desire(&d, "hello", V2);
+    check_within(WAIT_MS, state_has(&d, "hello", RUNNING) && runs(&d, "hello.web"));
+}
+
 static int logged(const struct device *d, const char *part)
 {
     CLEANUP_FREE char *log = agent_log(d);
