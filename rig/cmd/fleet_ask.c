@@ -80,7 +80,7 @@ static int read_more(struct ask_state *s, struct err **err)
         return 0;
     if (n <= 0) {
         err_new(err, EPIPE, "the keeper of fleet %s went away", s->fleet->name);
-        err_hint(err, "rig up starts the fleet anew");
+        err_hint(err, "rig up --name %s starts it anew", s->fleet->name);
         return -EPIPE;
     }
     buf_add(&s->in, chunk, (size_t)n);

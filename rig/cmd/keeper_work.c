@@ -114,6 +114,7 @@ static void do_sentence(struct keeper *k, const struct request *r)
     if (scenario_sentence(&request, verb_table, verb_table_len, &scenario, &mistakes, &err) < 0) {
         CLEANUP_FREE char *text = mistakes.len ? buf_steal(&mistakes) : err_text_full(err);
 
+        text[strlen(text) - str_ends(text, "\n")] = '\0';
         keeper_server_answer(k->server, RIG_USAGE, text, NULL);
         return;
     }
