@@ -26,6 +26,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/lab/emulator.h"
 #include "rig/lab/kvm_probe.h"
 #include "rig/lab/machines_internal.h"
 
@@ -35,13 +36,23 @@
 #define MONITOR_MAX 256
 #define CONSOLE_TAIL 2048
 
+/* Without warning, as a power cut comes: libvirt would ask the emulator to end first, which then
+ * flushes what it has, and takes its time. Where its process is not ours to kill, libvirt ends it. */
+static int switch_off(struct machine *v)
+{
+    emulator_kill(v->domain_name, v->uuid, NULL, NULL);
+    if (virDomainDestroy(v->domain) < 0 && virDomainIsActive(v->domain) != 0)
+        return -EIO;
+    return 0;
+}
+
 void machine_free(struct machine *v)
 {
     if (!v)
         return;
     remote_free(v->remote);
     if (v->domain) {
-        virDomainDestroy(v->domain);
+        switch_off(v);
         if (v->wanted)
             supervisor_tell(v->all->supervisor, LAB_STOP, v->name, "taken down");
         virDomainUndefine(v->domain);
@@ -631,8 +642,7 @@ int machine_power_cut(struct machines *m, const char *name, struct err **err)
     was_on = v->wanted;
     v->wanted = false;
     remote_drop(v->remote);
-    if (virDomainIsActive(v->domain) == 1 && virDomainDestroy(v->domain) < 0 &&
-        virDomainIsActive(v->domain) != 0)
+    if (virDomainIsActive(v->domain) == 1 && switch_off(v) < 0)
         return virt_error(err, "cutting the power of machine %s", name);
     if (was_on)
         supervisor_tell(m->supervisor, LAB_STOP, name, "power cut");
