@@ -98,14 +98,18 @@ static int pack(const struct agent_score *score, const char *conf, size_t len, s
     return 0;
 }
 
-/* "enable" reads the units anew. One that failed before is started even if nothing changed. */
+/* One that failed before is started even if nothing changed. */
 static const char *const keep[] = { "systemctl", "enable",        "--quiet",
                                     "--now",     "podman.socket", "fleet-agent.service",
                                     NULL };
+/* Reading all units anew takes a second on a slow device, and a unit that systemd has not seen yet does
+ * not need it. */
 static const char *const restart_it[] = {
     "sh", "-c",
-    "systemctl enable --quiet podman.socket fleet-agent.service &&"
-    " systemctl restart podman.socket fleet-agent.service && sync",
+    "systemctl enable --quiet --no-reload podman.socket fleet-agent.service || exit;"
+    " [ \"$(systemctl show -P NeedDaemonReload fleet-agent.service)\" = no ] ||"
+    " systemctl daemon-reload || exit;"
+    " systemctl restart fleet-agent.service && sync",
     NULL
 };
 

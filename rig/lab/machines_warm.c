@@ -204,8 +204,10 @@ static int make_snapshot(struct machine *v, const char *digest, struct warm **re
     machines_note(v->all, "warm machine: booting one, this once");
     if ((r = new_model(v, w, &model, err)) >= 0 && (r = boot_model(model, w, err)) >= 0)
         r = save_model(model, w, err);
-    if (model)
-        free(steal_ptr(model->disk)); /* the snapshot's */
+    if (model) {
+        virDomainDestroy(model->domain); /* in peace: QEMU writes the end of its disk */
+        free(steal_ptr(model->disk));    /* the snapshot's */
+    }
     machine_free(model);
     if (r < 0 || (r = warm_finish(w, err)) < 0)
         return r;
