@@ -74,10 +74,13 @@ static void add_overhead(const struct history *h, struct buf *out)
 
     for (size_t i = 0; i < h->result.n_steps; i++)
         late_ms += h->result.steps[i].late_ms;
-    buf_addf(out,
-             "  rig's own share: %.1f%% (%s of its own processor time, at most %s noticed late)\n",
-             h->total_ms > 0 ? 100.0 * (double)(h->cpu_ms + late_ms) / (double)h->total_ms : 0.0,
-             duration_format(h->cpu_ms, cpu), duration_format(late_ms, late));
+    buf_addf(
+            out,
+            "  rig's own processor time: %s, %.1f%% of the run; what steps waited for was noticed at "
+            "most %s late in all\n",
+            duration_format(h->cpu_ms, cpu),
+            h->total_ms > 0 ? 100.0 * (double)h->cpu_ms / (double)h->total_ms : 0.0,
+            duration_format(late_ms, late));
 }
 
 void summary_text(const struct history *h, struct buf *out)

@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -40,6 +43,30 @@ static struct view views[] = { { NULL, "/run/libvirt" },
                                { NULL, "/etc/libvirt" },
                                { NULL, "/var/cache/libvirt" } };
 
+/*
+ * Emulators are orphans from birth, and one that has ended is a zombie until somebody reaps it, for
+ * which libvirt waits. The first process of a container does so late or never, hence a process of our
+ * own between the rig and the daemon. It ends with the daemon, and the daemon with it.
+ */
+static int have_a_reaper(void)
+{
+    static const int ignored[] = { SIGTERM, SIGINT, SIGHUP };
+    int status = 0;
+    pid_t daemon, ended;
+
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || (daemon = fork()) < 0)
+        return -errno;
+    if (daemon == 0)
+        return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    close_range(0, ~0U, 0);
+    do
+        ended = waitpid(-1, &status, 0);
+    while (ended != daemon && (ended > 0 || errno == EINTR));
+    _exit(ended == daemon && WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
 /* In the child, before exec: system calls only. */
 static int enter_own_view(void *userdata)
 {
@@ -55,7 +82,7 @@ static int enter_own_view(void *userdata)
         if (mount(views[i].from, views[i].to, NULL, MS_BIND, NULL) < 0)
             return -errno;
     }
-    return 0;
+    return have_a_reaper();
 }
 
 static int make_folders(const char *dir, const char *cache_dir, struct err **err)

@@ -26,6 +26,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/strv.h"
+#include "rig/lab/emulator.h"
 #include "rig/lab/kvm_probe.h"
 #include "rig/lab/machines_internal.h"
 
@@ -34,7 +35,16 @@
 #define SYSTEMD_WAIT_S 90 /* for units and devices, as systemd has it by default */
 #define MONITOR_MAX 256
 #define CONSOLE_TAIL 2048
-#define DESTROYERS 64
+
+/* Without warning, as a power cut comes: libvirt would ask the emulator to end first, which then
+ * flushes what it has, and takes its time. Where its process is not ours to kill, libvirt ends it. */
+static int switch_off(struct machine *v)
+{
+    emulator_kill(v->domain_name, v->uuid, NULL, NULL);
+    if (virDomainDestroy(v->domain) < 0 && virDomainIsActive(v->domain) != 0)
+        return -EIO;
+    return 0;
+}
 
 void machine_free(struct machine *v)
 {
@@ -42,7 +52,7 @@ void machine_free(struct machine *v)
         return;
     remote_free(v->remote);
     if (v->domain) {
-        virDomainDestroy(v->domain);
+        switch_off(v);
         if (v->wanted)
             supervisor_tell(v->all->supervisor, LAB_STOP, v->name, "taken down");
         virDomainUndefine(v->domain);
@@ -582,36 +592,12 @@ int machines_new(struct supervisor *s, const struct machines_config *config, str
     return 0;
 }
 
-static void *destroy(void *userdata)
-{
-    struct machine *v = userdata;
-
-    virDomainDestroy(v->domain);
-    return NULL;
-}
-
-/* Side by side: libvirt waits until the process is gone, which takes as long as its parent likes. */
-static void destroy_all(struct machines *m)
-{
-    pthread_t threads[DESTROYERS];
-    size_t n = 0;
-
-    for (struct machine *v = m->first; v; v = v->next) {
-        if (n == DESTROYERS || !v->domain || pthread_create(&threads[n], NULL, destroy, v) != 0)
-            continue; /* machine_free() does it */
-        n++;
-    }
-    while (n > 0)
-        pthread_join(threads[--n], NULL);
-}
-
 void machines_free(struct machines *m)
 {
     struct machine *v;
 
     if (!m)
         return;
-    destroy_all(m);
     while ((v = m->first)) {
         m->first = v->next;
         machine_free(v);
@@ -656,8 +642,7 @@ int machine_power_cut(struct machines *m, const char *name, struct err **err)
     was_on = v->wanted;
     v->wanted = false;
     remote_drop(v->remote);
-    if (virDomainIsActive(v->domain) == 1 && virDomainDestroy(v->domain) < 0 &&
-        virDomainIsActive(v->domain) != 0)
+    if (virDomainIsActive(v->domain) == 1 && switch_off(v) < 0)
         return virt_error(err, "cutting the power of machine %s", name);
     if (was_on)
         supervisor_tell(m->supervisor, LAB_STOP, name, "power cut");
