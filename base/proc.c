@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -253,18 +254,21 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err **err)
 
 bool proc_ended(struct proc *p)
 {
+    struct rusage used = { 0 };
     int status = 0;
     pid_t r;
 
     if (p->pid == 0)
         return true;
     do
-        r = waitpid(p->pid, &status, WNOHANG);
+        r = wait4(p->pid, &status, WNOHANG, &used);
     while (r < 0 && errno == EINTR);
     if (r == 0)
         return false;
     /* Without a status (somebody else reaped it) it counts as failed. */
     p->status = r > 0 ? status : W_EXITCODE(255, 0);
+    p->cpu_ms = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * INT64_C(1000) +
+                (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
     p->pid = 0;
     close(steal_fd(&p->pidfd));
     return true;

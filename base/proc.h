@@ -36,9 +36,10 @@ struct proc_spec {
 };
 
 struct proc {
-    pid_t pid;  /* 0 after it was reaped */
-    int pidfd;  /* poll: readable when it ended; -1 when not running */
-    int status; /* as of waitpid(), valid once pid is 0 */
+    pid_t pid;      /* 0 after it was reaped */
+    int pidfd;      /* poll: readable when it ended; -1 when not running */
+    int status;     /* as of waitpid(), valid once pid is 0 */
+    int64_t cpu_ms; /* processor time, its own and of children that it waited for; then, too */
 };
 
 /* Whether a program of this name would be found in PATH. */

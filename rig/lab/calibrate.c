@@ -25,6 +25,8 @@
 #include "base/strv.h"
 
 #define REFERENCE_MS 450 /* TCG on an idle core of a 2024 server, starting QEMU included */
+#define CROWDED_MAX                                                                                \
+    3.0 /* what others take of the processors at this moment says that much at most */
 #define SLICE_MS 100
 #define ROM_BYTES 65536
 #define X86_DONE 33 /* isa-debug-exit: (0x10 << 1) | 1, which no other end of QEMU gives */
@@ -148,6 +150,8 @@ int calibrate(const char *arch, const char *accel,
         return give_up(ret_why, why);
     }
     factor = (double)ms / REFERENCE_MS;
+    if (p.cpu_ms > 0 && factor > CROWDED_MAX * (double)p.cpu_ms / REFERENCE_MS)
+        factor = CROWDED_MAX * (double)p.cpu_ms / REFERENCE_MS;
     *ret_factor = factor < 1 ? 1 : factor > CALIBRATE_MAX ? CALIBRATE_MAX : factor;
     return 0;
 }

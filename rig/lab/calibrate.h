@@ -4,7 +4,8 @@
 /*
  * How slow machines are here and now. A bare-metal guest of a few instructions counts to a fixed
  * number on the accelerator that the run will use; the factor is its time over that of the reference:
- * an x86_64 machine under TCG on an idle two-core host of 2024. It takes under a second. Deadlines of
+ * an x86_64 machine under TCG on an idle two-core host of 2024. It takes under a second there. A crowded
+ * host counts as three times slower at most: the crowd of this moment need not be that of the next. Deadlines of
  * scenarios and of the lab, and the guests' own (systemd's start and device time-outs), are
  * multiplied by it. Never less than 1, so that a deadline means at least what its author wrote; at
  * most CALIBRATE_MAX.
