@@ -200,15 +200,23 @@ static void add_deaths(const struct view *v)
         html_addf(&v->html, "</ul>\n");
 }
 
+/* How long a step had, or had to hold; 0 for one that waited for nothing. */
+static int64_t limit_of(const struct step_result *r)
+{
+    double factor = r->factor > 1 ? r->factor : 1;
+
+    return r->holds_ms ? r->holds_ms : (int64_t)((double)r->within_ms * factor);
+}
+
 static void add_when(const struct view *v, const struct view_step *s)
 {
     char at[32], took[32], limit[32];
 
     html_addf(&v->html, "<p class=\"muted\">began at %s, took %s", view_time(s->at_ms, at),
               view_time(s->result->took_ms, took));
-    if (s->result->within_ms + s->result->holds_ms > 0)
+    if (limit_of(s->result) > 0)
         html_addf(&v->html, "; %s %s", s->result->holds_ms ? "had to hold for" : "had",
-                  view_time(s->result->within_ms + s->result->holds_ms, limit));
+                  view_time(limit_of(s->result), limit));
     html_addf(&v->html, "</p>\n");
 }
 
@@ -252,8 +260,8 @@ static void add_row(const struct view *v, const struct view_step *s)
         view_time(s->at_ms, at);
     if (r->result != RESULT_SKIPPED)
         view_time(r->took_ms, took);
-    if (r->within_ms + r->holds_ms > 0)
-        view_time(r->within_ms + r->holds_ms, limit);
+    if (limit_of(r) > 0)
+        view_time(limit_of(r), limit);
     html_addf(&v->html, "<tr><td class=\"num\">");
     if (s->number)
         html_addf(&v->html, "%zu", s->number);
