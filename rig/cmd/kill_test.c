@@ -123,8 +123,10 @@ static bool kill_at(const char *dir, size_t moment, bool daemon_too)
     spec.out_fd = fileno(out);
     need_ok(proc_spawn(&spec, &p, &err), err);
     while (moments(dir) < moment) {
-        if (proc_wait(&p, 10, NULL) >= 0)
+        if (proc_wait(&p, 10, NULL) >= 0) {
+            check_int(p.status, 0); /* left alone, it passes */
             return false;
+        }
     }
     daemon = daemon_too ? daemon_of(dir) : 0;
     kill(p.pid, SIGKILL);

@@ -303,7 +303,7 @@ TEST(two_rigs_never_get_the_same_port)
     uint16_t ours[8], theirs[8], first = 0;
     int fds[2], status = 0;
     CLEANUP_ERR struct err *err = NULL;
-    pid_t pid;
+    pid_t pid = -1;
 
     need_ok(port_free(&first, &err), err);
     need_true(pipe2(fds, O_CLOEXEC) == 0 && (pid = fork()) >= 0);
