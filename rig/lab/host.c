@@ -14,6 +14,7 @@
 #include "base/proc.h"
 #include "base/strv.h"
 #include "rig/lab/kvm_probe.h"
+#include "rig/lab/lossy.h"
 
 #define PROC_MAX (64 * 1024)
 #define MIB (INT64_C(1) << 20)
@@ -222,12 +223,23 @@ static bool has_root(const struct host_places *places, char **ret_why)
     return geteuid() == 0;
 }
 
+/* For the disk of a server that can lose what was not synced. */
+static bool has_fuse(const struct host_places *places, char **ret_why)
+{
+    CLEANUP_ERR struct err *err = NULL;
+    bool good = lossy_possible(&err) >= 0;
+
+    (void)places;
+    *ret_why = xstrdup(good ? "/dev/fuse" : err_text(err));
+    return good;
+}
+
 static const struct {
     const char *need;
     bool (*has)(const struct host_places *places, char **ret_why);
 } needs[] = {
     { "kvm", has_kvm }, { "aarch64", has_aarch64 }, { "podman", has_podman },
-    { "k3d", has_k3d }, { "root", has_root },
+    { "k3d", has_k3d }, { "root", has_root },       { "fuse", has_fuse },
 };
 
 bool host_has(const struct host_places *places, const char *need, char **ret_why)

@@ -20,7 +20,7 @@ struct host_places {
     const char *cache; /* $XDG_CACHE_HOME/fleetrig */
 };
 
-/* Whether this host has what a scenario may need: "kvm", "aarch64", "podman", "k3d", "root". *ret_why
+/* Whether this host has what a scenario may need: "kvm", "aarch64", "podman", "k3d", "root", "fuse". *ret_why
  * says in a few words what was found, in either case; the caller frees it. Asks the programs
  * themselves, which takes up to a second. */
 bool host_has(const struct host_places *places, const char *need, char **ret_why);

@@ -11,7 +11,7 @@
 #include "base/strv.h"
 #include "rig/scenario/reader.h"
 
-const char *const scenario_needs[] = { "kvm", "podman", "k3d", "aarch64", "root", NULL };
+const char *const scenario_needs[] = { "kvm", "podman", "k3d", "aarch64", "root", "fuse", NULL };
 
 #define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
