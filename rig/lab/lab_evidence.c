@@ -242,10 +242,13 @@ static void keep_guests(struct evidence *e)
     for (size_t i = 0; e->lab->machines && i < e->lab->n_members; i++) {
         const char *name = e->lab->members[i].name;
         const char *console = machine_console(e->lab->machines, name);
+        CLEANUP_FREE char *emulator = machine_emulator_log(e->lab->machines, name);
         CLEANUP_FREE char *sub = xasprintf("machines/%s", name);
 
         if (console)
             keep_copy(e, sub, "console.log", console);
+        if (emulator && file_exists(emulator))
+            keep_copy(e, sub, "emulator.log", emulator);
     }
     for (size_t i = 0; e->lab->machines && i < e->lab->n_members; i++) {
         CLEANUP_FREE char *sub = xasprintf("machines/%s", e->lab->members[i].name);

@@ -370,10 +370,10 @@ static int switch_on(struct machine *v, struct err **err)
 
 /* --- watching -------------------------------------------------------------------------------- */
 
-/* The last line of the serial console. The caller frees it. */
-static char *console_line(const struct machine *v)
+/* The last line of a log, "" when there is none. The caller frees it. */
+static char *last_line(const char *path)
 {
-    CLEANUP_CLOSE int fd = open(v->console, O_RDONLY | O_CLOEXEC);
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     CLEANUP_STRV char **lines = NULL;
     char tail[CONSOLE_TAIL + 1];
     struct stat st;
@@ -406,22 +406,42 @@ static int runs(struct machine *v)
     return domain ? virDomainIsActive(domain) : 1;
 }
 
+/* How libvirt says that it ended. */
+static const char *end_of(const struct machine *v)
+{
+    static const char *const texts[] = {
+        [VIR_DOMAIN_SHUTOFF_UNKNOWN] = "for an unknown reason",
+        [VIR_DOMAIN_SHUTOFF_SHUTDOWN] = "its system shut down",
+        [VIR_DOMAIN_SHUTOFF_DESTROYED] = "it was destroyed",
+        [VIR_DOMAIN_SHUTOFF_CRASHED] = "it crashed",
+    };
+    int state = 0, reason = 0;
+
+    if (virDomainGetState(v->domain, &state, &reason, 0) < 0 || reason < 0 ||
+        (size_t)reason >= ARRAY_LEN(texts))
+        reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
+    return texts[reason];
+}
+
 static int check(struct machine *v, struct err **err)
 {
-    CLEANUP_FREE char *line = NULL;
+    CLEANUP_FREE char *line = NULL, *log = NULL, *words = NULL;
     int active = runs(v);
 
     if (active == 1)
         return 0;
     if (active < 0)
         return virt_error(err, "asking for machine %s", v->name);
-    line = console_line(v);
+    line = last_line(v->console);
     if (!v->mourned)
         supervisor_tell(v->all->supervisor, LAB_DIED, v->name, "%s", line);
     v->mourned = true;
-    err_new(err, ECHILD, "machine %s has ended by itself; its console's last line: %s", v->name,
-            line);
-    err_hint(err, "the whole console: machines/%s/console.log", v->name);
+    log = machine_emulator_log(v->all, v->name);
+    words = last_line(log);
+    err_new(err, ECHILD,
+            "machine %s has ended by itself (%s); its console's last line: %s; its emulator's: %s",
+            v->name, end_of(v), line, words);
+    err_hint(err, "the whole of both: machines/%s/console.log, emulator.log", v->name);
     return -ECHILD;
 }
 
@@ -541,7 +561,7 @@ static int reach(void *impl, const char *name, int64_t timeout_ms, const struct 
     if (v->nameless && (r = machine_name(v, err)) < 0)
         return r;
     if ((r = remote_wait(v->remote, timeout_ms, err)) == -ETIMEDOUT) {
-        line = console_line(v);
+        line = last_line(v->console);
         err_wrap(err, "machine %s", name);
         err_hint(err, "its console's last line: %s\nthe whole console: machines/%s/console.log",
                  line, v->name);
@@ -720,6 +740,16 @@ const char *machine_console(struct machines *m, const char *name)
     struct machine *v = machine_find(m, name);
 
     return v ? v->console : NULL;
+}
+
+char *machine_emulator_log(struct machines *m, const char *name)
+{
+    struct machine *v = machine_find(m, name);
+
+    if (!v)
+        return NULL;
+    return m->virt.private ? xasprintf("%s/libvirt/log/qemu/%s.log", m->dir, v->domain_name)
+                           : xasprintf("/var/log/libvirt/qemu/%s.log", v->domain_name);
 }
 
 const char *machine_fingerprint(struct machines *m, const char *name)

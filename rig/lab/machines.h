@@ -67,5 +67,7 @@ int machine_forward(struct machines *m, const char *name, uint16_t guest_port, u
                     struct err **err);
 /* Path of the serial console's log. Owned; NULL for an unknown name. */
 const char *machine_console(struct machines *m, const char *name);
+/* Where libvirt logs what the emulator says; NULL for an unknown name. The caller frees it. */
+char *machine_emulator_log(struct machines *m, const char *name);
 /* Host key fingerprint as pinned, NULL before the first login. Owned. */
 const char *machine_fingerprint(struct machines *m, const char *name);
