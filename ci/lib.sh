@@ -46,24 +46,6 @@ run_scenarios() # NAME RIG-RUN-ARGUMENT...
     return "$status"
 }
 
-# Those scenarios that failed run once more, alone. One that passes then is told as flaky, with the
-# folder of the failure, which is kept; one that does not is a failure. For a run that gates others;
-# ci/nightly counts every failure.
-run_failed_again() # NAME, as given to run_scenarios
-{
-    local log=build/$1.log name names p f s
-    mapfile -t names < <(sed -n 's/^FAIL  \([a-z0-9-]*\): .*/\1/p' "$log" | sort -u)
-    read -r p f s < <(counts "$log")
-    [ "${f:-0}" -gt 0 ] && [ "$f" = "${#names[@]}" ] || return 1
-    for name in "${names[@]}"; do
-        bin/rig run "scenarios/$name.yml" || return 1
-    done
-    for name in "${names[@]}"; do
-        echo "FLAKY $name failed, and passed when it ran again: $(sed -n "s/^FAIL  $name: //p" "$log" | head -n 1)"
-    done
-    echo "$((p + f)) passed, 0 failed, $s skipped" | tee -a "$log"
-}
-
 # The last lines, and whether all went well.
 finish()
 {
