@@ -268,7 +268,8 @@ static void drop_snapshot(struct machines *m, struct warm *w)
 
     pthread_mutex_lock(&m->making);
     if (!w->bad && warm_discard(w, &err) < 0)
-        machines_note(m, "warm machine: it stays for now: %s", err_text(err));
+        machines_note(m, "warm machine: the bad snapshot cannot be removed, and is not used: %s",
+                      err_text(err));
     w->bad = true;
     pthread_mutex_unlock(&m->making);
 }
